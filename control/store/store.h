@@ -50,7 +50,8 @@ struct attempt {
     char *issue_id;
     char *issue_identifier;
     char *issue_title;
-    char *host; /* NULL while claimed */
+    char
+        *host; /* chosen at the claim, so that a repeated dispatch goes there */
     int64_t fence;
     int64_t number; /* 1, 2, .. of its issue */
     enum attempt_status_kind status;
@@ -90,16 +91,17 @@ void attempt_list_release(struct attempt_list *list);
 void attempt_write(
     const struct attempt *attempt, struct jw *w, const char *key);
 
-/* Claims an issue: one transaction that checks that it has no live attempt,
- * takes the next fence, and writes the attempt and an `issue.claimed` event.
- * ERR_CONFLICT when it has one. *out is released by attempt_release. */
+/* Claims an issue for a host: one transaction that checks that it has no live
+ * attempt, takes the next fence, and writes the attempt and an
+ * `issue.claimed` event. The host is part of the claim: a dispatch whose
+ * answer was lost is repeated there and nowhere else. ERR_CONFLICT when the
+ * issue has a live attempt. *out is released by attempt_release. */
 int store_claim(struct store *store, const struct issue *issue,
-    const char *model, const char *workspace_key, struct attempt *out,
-    struct err *err);
+    const char *host, const char *model, struct attempt *out, struct err *err);
 
-/* The attempt was accepted by host (`attempt.dispatched`). Idempotent. */
-int store_dispatched(struct store *store, const char *attempt_id,
-    const char *host, struct err *err);
+/* The attempt was accepted by its host (`attempt.dispatched`). Idempotent. */
+int store_dispatched(
+    struct store *store, const char *attempt_id, struct err *err);
 
 /* What must happen to the issue when an attempt ends, decided by policy from
  * the attempt as it ended, written in the same transaction. */
