@@ -28,8 +28,8 @@ struct docker_mount {
     const char *type; /* "bind", "volume", "tmpfs" */
     const char *source;
     const char *target;
-    const char *tmpfs_size; /* "512m", tmpfs only */
-    mode_t tmpfs_mode;
+    const char *tmpfs_size; /* "512m", tmpfs only; NULL: the kernel's */
+    mode_t tmpfs_mode;      /* a tmpfs is owned by uid:gid, nosuid, nodev */
     bool read_only;
 };
 
@@ -122,17 +122,21 @@ int docker_stdin_write(struct docker_stdin *in, const void *data, size_t len,
     int64_t timeout_ms, struct err *err);
 void docker_stdin_close(struct docker_stdin *in);
 
-/* The container's log as lines of stdout and stderr, followed until it ends.
- * since: the time stamp of the last line handled ("" from the start); lines
- * up to and including it are left out. */
+/* The log of a started container as lines of stdout and stderr, followed until
+ * it ends. since: the cursor of the last line handled ("" from the start).
+ * Lines already handled are left out and none is missed, whichever stream
+ * they came on: a cursor holds the engine's time stamps of both streams, since
+ * the engine may stamp one line earlier and still store it later. */
 struct docker_log;
+
+enum { DOCKER_CURSOR_SIZE = 64 };
 
 struct docker_line {
     bool is_stderr;
     const char *text; /* without "\n"; valid until the next call */
     size_t len;
-    bool truncated;    /* longer than the limit: cut */
-    const char *stamp; /* engine's time stamp of its first piece */
+    bool truncated;     /* longer than the limit: cut */
+    const char *cursor; /* to keep when this line was handled */
 };
 
 int docker_log_open(struct docker *docker, const char *id, const char *since,
