@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* After a failed append (memory or `max`) the buffer keeps its old content and
- * `failed` stays set: append freely, check once at the end with buf_check.
+/* After a failed append (memory or `max`) the buffer keeps its old content,
+ * further appends do nothing, and `failed` stays set: append freely, check
+ * once at the end with buf_check.
  * data is NUL-terminated whenever it is not NULL; the NUL is not in len. */
 struct buf {
     char *data;
@@ -17,7 +18,8 @@ struct buf {
     size_t cap;
     size_t max;
     bool failed;
-    bool secret; /* wiped whenever memory is given back */
+    bool no_memory; /* why it failed; false: max */
+    bool secret;    /* wiped whenever memory is given back */
 };
 
 /* An empty buffer that never grows past max bytes. */

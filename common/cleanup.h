@@ -27,7 +27,7 @@ cleanup_close_(const int *fd)
 
 /* Takes a pointer out of an AUTO variable: the caller owns it now. */
 #define STEAL(pointer)                                                         \
-    ({                                                                         \
+    __extension__({                                                            \
         __typeof__(pointer) stolen_ = (pointer);                               \
         (pointer) = NULL;                                                      \
         stolen_;                                                               \

@@ -14,7 +14,8 @@ int64_t clock_mono_ms(void); /* never jumps; for time-outs */
 /* RFC 3339 in UTC with milliseconds. Returns out. */
 const char *clock_iso(int64_t wall_ms, char out[CLOCK_ISO_SIZE]);
 
-/* Milliseconds of an RFC 3339 time with any offset, or -1. */
+/* Milliseconds of an RFC 3339 time with any offset, or -1 when it is none or
+ * before 1970. */
 int64_t clock_parse_iso(const char *text);
 
 /* A condition variable on the monotonic clock. */

@@ -24,12 +24,16 @@ enum json_type {
     JSON_OBJECT
 };
 
-enum { JSON_DEPTH_MAX = 32 };
+/* A value costs up to 80 bytes of memory; the frame limit of the RPC must stay
+ * below this many values of two bytes each. */
+enum { JSON_DEPTH_MAX = 32, JSON_NODES_MAX = 5 * 256 * 1024 };
 
 /* Parses exactly one value and nothing after it. Refused: more than max_bytes
- * (ERR_TOO_LARGE), nesting deeper than JSON_DEPTH_MAX, a duplicate key, a NUL
- * inside a string, invalid UTF-8, anything that RFC 8259 forbids
- * (ERR_INVALID, with the byte offset). NULL on error. */
+ * or JSON_NODES_MAX values (ERR_TOO_LARGE), nesting deeper than
+ * JSON_DEPTH_MAX, a duplicate key, a NUL or half a surrogate pair inside a
+ * string, invalid UTF-8, a number that no double can hold, anything that RFC
+ * 8259 forbids (ERR_INVALID, with the byte offset, or the key when it is a
+ * duplicate). NULL on error. */
 struct json *json_parse(
     const char *text, size_t len, size_t max_bytes, struct err *err);
 
@@ -63,8 +67,8 @@ double json_num(const struct json *node, double fallback);
 bool json_is_int(const struct json *node, int64_t *out);
 
 #define json_each(child, node)                                                 \
-    for (const struct json *child = json_first(node); child != NULL;           \
-         child = json_next(child))
+    for (const struct json *child = json_first(node); (child) != NULL;         \
+         (child) = json_next(child))
 
 /* ---- writing ---- */
 
