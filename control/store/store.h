@@ -50,8 +50,7 @@ struct attempt {
     char *issue_id;
     char *issue_identifier;
     char *issue_title;
-    char
-        *host; /* chosen at the claim, so that a repeated dispatch goes there */
+    char *host; /* chosen at the claim: a repeated dispatch goes there */
     int64_t fence;
     int64_t number; /* 1, 2, .. of its issue */
     enum attempt_status_kind status;
@@ -114,7 +113,8 @@ struct ending {
 
 struct ending_policy {
     /* failures: ended attempts of this issue since its last success or since
-     * the issue was last changed by a person, this one included. */
+     * the issue was last changed by a person, this one included. Called inside
+     * the transaction: it must not call the store. */
     void (*decide)(void *arg, const struct attempt *attempt,
         enum outcome outcome, int64_t failures, struct ending *out);
     void *arg;
@@ -133,6 +133,9 @@ int store_apply_events(struct store *store, const char *host,
 int store_end_attempt(struct store *store, const char *attempt_id,
     enum outcome outcome, const char *message,
     const struct ending_policy *policy, struct err *err);
+
+/* How many events were dropped because their attempt is not ours. */
+int64_t store_unknown_events(struct store *store);
 
 /* 0 for a journal that was never heard of. */
 int store_cursor(struct store *store, const char *host, const char *journal_id,
@@ -177,9 +180,18 @@ struct retry_list {
 void retry_list_release(struct retry_list *list);
 int store_retries(struct store *store, struct retry_list *out, struct err *err);
 
-/* May this issue be claimed now? false while a retry is not due, or when its
- * last attempt ended for good and the issue was not changed since
- * (updated_at_ms is compared with the one at the claim). */
+/* May this issue be claimed now? false while an attempt of it is live, while a
+ * retry is not due, and when its last attempt ended for good (parked) and no
+ * person has touched the issue since. The rule for "touched":
+ *  - while a comment or move of ours is still in the outbox: no;
+ *  - a snapshot fetched before our last delivery says nothing: no;
+ *  - its state is not the one that we claimed it in or moved it to: yes;
+ *  - its updated_at is newer than at the claim: yes, except where our own
+ *    writes change updated_at too (Linear): there the first snapshot after
+ *    our last delivery is taken as the state of rest, and what is newer than
+ *    that was done by a person. No clock but our own is compared.
+ * What a person changes between our last delivery and that first snapshot is
+ * noticed if it is the state, else at their next change. */
 int store_is_claimable(struct store *store, const struct issue *issue,
     int64_t now_ms, bool *out, struct err *err);
 
@@ -285,16 +297,19 @@ int store_issue(
 /* states NULL: all; newest first, at most limit. */
 int store_issues(struct store *store, char *const *states, size_t count,
     int64_t limit, struct issue_list *out, struct err *err);
-/* by_person: touches updated_at, so that a parked issue may run again. */
+/* by_person: touches updated_at, so that a parked issue may run again, even
+ * when the state stays what it is. */
 int store_issue_transition(struct store *store, const char *issue_id,
     const char *state, bool by_person, struct err *err);
-/* key NULL: always added; else once per key. */
+/* key NULL: a person's, always added, touches updated_at (an answer lets a
+ * parked issue run again); else ours, added once per key. */
 int store_issue_comment(struct store *store, const char *issue_id,
     const char *key, const char *author, const char *body, struct err *err);
 int store_issue_comments(struct store *store, const char *issue_id,
     struct comment_list *out, struct err *err);
 
-/* "ok", or what PRAGMA quick_check says (to free). For /healthz and doctor. */
+/* 0, or ERR_STORE with what PRAGMA quick_check says. For doctor: it reads the
+ * whole database. */
 int store_check(struct store *store, struct err *err);
 
 #endif

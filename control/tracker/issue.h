@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ISSUE_PRIORITY_NONE = 0 };
+enum { ISSUE_PRIORITY_NONE = 0, ISSUE_LABELS_MAX = 250 };
 
 struct blocker {
     char *id;
@@ -35,7 +35,10 @@ struct issue {
     size_t blocked_by_count;
     bool dispatchable;
     int64_t created_at_ms; /* -1: unknown */
-    int64_t updated_at_ms;
+    int64_t updated_at_ms; /* -1: unknown */
+    /* How far updated_at can be believed (not part of the JSON): */
+    int64_t fetched_at_ms; /* our clock when it was asked for; 0: just now */
+    bool own_writes_show;  /* our own comments and moves change updated_at */
 };
 
 struct issue_list {
@@ -60,6 +63,16 @@ int issue_read(const struct json *node, struct issue *out, struct err *err);
 /* Equal after trimming and lower-casing (specification 4.2). */
 bool issue_state_equal(const char *a, const char *b);
 bool issue_state_in(const char *state, char *const *states, size_t count);
+/* The form in which states are compared. Free it; NULL: out of memory. */
+char *issue_state_key(const char *state);
+
+/* Any of the texts may be NULL. ERR_TOO_LARGE past some hundreds. */
+int issue_add_blocker(struct issue *issue, const char *id,
+    const char *identifier, const char *state, struct err *err);
+
+/* Adds a label: trimmed, lower-cased; blank ones and duplicates are dropped.
+ * ERR_TOO_LARGE past ISSUE_LABELS_MAX. */
+int issue_add_label(struct issue *issue, const char *label, struct err *err);
 
 /* Dispatch order: priority 1..4 first, then oldest, then identifier. */
 int issue_compare(const void *a, const void *b);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * SHA-256 by OpenSSL, for names and ids that must be the same every time. */
+#include "control/tracker/digest.h"
+
+#include <openssl/evp.h>
+
+bool
+digest_sha256(const void *data, size_t len, unsigned char out[DIGEST_SIZE])
+{
+    return EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1;
+}
