@@ -123,16 +123,54 @@ $(UNIT_BINARIES) $(INTEGRATION_BINARIES): $(B)/tests/%: \
 $(FUZZ_BINARIES): $(B)/tests/%: $(B)/obj/tests/%.o $(TEST_LIBS)
 	$(link) $(LIBS_ALL)
 
-.PHONY: format format-check boundaries clean help
+# ---- running it ----
+
+SCRIPT = @env -u MAKEFLAGS -u MAKELEVEL
+
+.PHONY: up demo down purge run logs status images install
+up: ## install what is missing, build, start both planes in Docker
+	$(SCRIPT) deploy/up.sh
+demo: ## file an issue and follow it to its end
+	$(SCRIPT) deploy/demo.sh
+down: ## stop and remove it all; data and workspaces stay
+	$(SCRIPT) deploy/down.sh
+purge: ## down, and remove data, workspaces and images too
+	$(SCRIPT) deploy/down.sh --purge
+run: build fakes ## both planes as plain processes, until Ctrl-C
+	$(SCRIPT) deploy/run.sh
+logs: ## follow what the planes say
+	$(SCRIPT) deploy/status.sh logs
+status: ## what is running
+	$(SCRIPT) deploy/status.sh
+images: build fakes ## build the images that are missing or stale
+	$(SCRIPT) deploy/images.sh
+
+PREFIX ?= /usr/local
+install: build ## programs and man pages, below PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BINARIES) $(DESTDIR)$(PREFIX)/bin
+	for page in $(wildcard docs/man/*.[1-8]); do \
+	  install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man$${page##*.} \
+	    $$page || exit 1; done
+
+# ---- testing it ----
+
+# SUITES: unit, integration, e2e. ONLY: a part of a suite's name.
+SUITES ?= unit integration e2e
+.PHONY: test check format format-check boundaries tidy clean help
+test: ## build and run all tests; ends with `N passed, N failed`
+	$(SCRIPT) tests/run --variant $(VARIANT) --only "$(ONLY)" $(SUITES)
+check: ## format, boundaries, clang-tidy, cppcheck, shellcheck, man pages
+	$(SCRIPT) tests/check
 format: ## rewrite the sources in the project's format
 	clang-format -i $(wildcard $(ALL_SOURCES)) $(ALL_HEADERS)
-format-check:
-	clang-format --dry-run --Werror $(wildcard $(ALL_SOURCES)) $(ALL_HEADERS)
+format-check boundaries tidy:
+	$(SCRIPT) tests/check $@
 
 clean: ## remove build/
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

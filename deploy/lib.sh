@@ -8,12 +8,41 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 STATE=${DATA_DIR:-$ROOT/.risoluto}
 RUN=$STATE/run
 BIN=$ROOT/build/bin
+TOKEN_FILE=$STATE/write-token
+API_KEY_FILE=$RUN/api-key
+DOCKER_SOCKET=/var/run/docker.sock
+SETTINGS="RISOLUTO_PROJECT RISOLUTO_PORT RISOLUTO_WORKSPACES
+    RISOLUTO_PROVIDER_BASE_URL RISOLUTO_CODEX_MODEL"
+
+# What `make up` was given stays in force until `make down`, so that `make demo`
+# or a second `make up` need not be told again. The environment wins.
+recall_settings() {
+    local name value
+    [ -f "$RUN/settings" ] || return 0
+    while IFS='=' read -r name value; do
+        case " ${SETTINGS//$'\n'/ } " in
+        *" $name "*) [ -n "${!name:-}" ] || printf -v "$name" '%s' "$value" ;;
+        esac
+    done <"$RUN/settings"
+}
+
+remember_settings() {
+    local name
+    for name in $SETTINGS; do
+        [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
+    done >"$RUN/settings"
+    own "$RUN/settings"
+}
+
+# A key is not for the children of these scripts: it goes into a file.
+export -n OPENAI_API_KEY RISOLUTO_WRITE_TOKEN MASTER_KEY LINEAR_API_KEY
+
+recall_settings
 PROJECT=${RISOLUTO_PROJECT:-risoluto}
 PORT=${RISOLUTO_PORT:-4000}
 WORKSPACES=${RISOLUTO_WORKSPACES:-$(dirname "$ROOT")/risoluto-workspaces}
 NETWORK=$PROJECT-internal
-TOKEN_FILE=$STATE/write-token
-DOCKER_SOCKET=/var/run/docker.sock
+MODEL_PORT=8089
 
 say() { printf '%s\n' "$*"; }
 step() { printf '==> %s\n' "$*"; }
@@ -112,4 +141,100 @@ wait_for() {
         [ "$SECONDS" -lt "$end" ] || return 1
         sleep 0.2
     done
+}
+
+# ---- the running installation ----
+
+# compose_container SERVICE: its id, or nothing
+compose_container() {
+    docker ps -aq --filter "label=com.docker.compose.project=$PROJECT" \
+        --filter "label=com.docker.compose.service=$1" 2>/dev/null | head -n 1
+}
+
+kept_api_key() {
+    [ -s "$API_KEY_FILE" ] && ! grep -qx rehearsal "$API_KEY_FILE"
+}
+
+# Without a key and without a provider, and only then, the model is ours.
+rehearsing() {
+    [ -z "${OPENAI_API_KEY:-}" ] && [ -z "${RISOLUTO_PROVIDER_BASE_URL:-}" ] &&
+        ! kept_api_key
+}
+
+describe_model() {
+    if rehearsing; then
+        say "a rehearsal: no OPENAI_API_KEY is set, so a scripted stand-in answers"
+    else
+        say "${RISOLUTO_PROVIDER_BASE_URL:-OpenAI}"
+    fi
+}
+
+# write_secret FILE: from stdin, 0600 from its first byte on. A file that says
+# the same already is not touched: a new one means a new container.
+write_secret() {
+    (umask 077 && cat >"$1.new")
+    own "$1.new"
+    if cmp -s "$1.new" "$1"; then
+        rm -f "$1.new"
+    else
+        mv -f "$1.new" "$1"
+    fi
+}
+
+make_api_key() {
+    if [ -n "${OPENAI_API_KEY:-}" ]; then
+        printf '%s' "$OPENAI_API_KEY" | write_secret "$API_KEY_FILE"
+    elif rehearsing; then
+        printf 'rehearsal\n' | write_secret "$API_KEY_FILE"
+    elif ! kept_api_key; then
+        write_secret "$API_KEY_FILE" </dev/null
+    fi
+}
+
+# Each plane is given the authority's certificate and its own pair, no more.
+make_certificates() {
+    local pki=$STATE/pki plane
+    if ! [ -f "$pki/control/control.key" ] ||
+        ! [ -f "$pki/dataplane/dataplane.key" ]; then
+        step "making the certificates of the planes"
+        mkdir -p "$pki"
+        chmod 700 "$pki"
+        "$BIN/risoluto" pki "$pki"
+        for plane in control dataplane; do
+            mkdir -p "$pki/$plane"
+            cp -p "$pki/ca.crt" "$pki/$plane.crt" "$pki/$plane.key" "$pki/$plane/"
+        done
+    fi
+    own -R "$pki"
+}
+
+make_secrets() {
+    make_certificates
+    if ! [ -s "$TOKEN_FILE" ]; then
+        step "making the write token"
+        "$BIN/risoluto" token "$TOKEN_FILE"
+    fi
+    own "$TOKEN_FILE"
+    make_api_key
+}
+
+# The variables of docker-compose.yml. The key goes by file, never by value.
+export_settings() {
+    export RISOLUTO_PROJECT=$PROJECT RISOLUTO_PORT=$PORT RISOLUTO_STATE=$STATE
+    export RISOLUTO_WORKSPACES=$WORKSPACES
+    RISOLUTO_UID=$(owner_uid)
+    RISOLUTO_GID=$(owner_gid)
+    RISOLUTO_DOCKER_GID=$(stat -Lc %g "$DOCKER_SOCKET" 2>/dev/null || echo 0)
+    export RISOLUTO_UID RISOLUTO_GID RISOLUTO_DOCKER_GID
+    export RISOLUTO_CODEX_MODEL=${RISOLUTO_CODEX_MODEL:-}
+    export RISOLUTO_API_KEY_TARGET='' RISOLUTO_MODEL_URL RISOLUTO_SECRETS_SERIAL
+    RISOLUTO_MODEL_URL=${RISOLUTO_PROVIDER_BASE_URL:-}
+    rehearsing && RISOLUTO_MODEL_URL=http://model:$MODEL_PORT/v1
+    if [ -s "$API_KEY_FILE" ]; then
+        RISOLUTO_API_KEY_TARGET=/run/secrets/api-key
+    fi
+    # A container keeps the file that it was started with, so a replaced secret
+    # must replace the container: this changes when one of the files does.
+    RISOLUTO_SECRETS_SERIAL=$(stat -c %i:%Y "$API_KEY_FILE" "$TOKEN_FILE" \
+        "$STATE/pki/ca.crt" 2>/dev/null | sha | cut -c1-12)
 }
