@@ -33,6 +33,9 @@ ALL_CFLAGS := -std=gnu11 -fPIE -pthread -D_GNU_SOURCE -I. -MMD -MP \
   $(WARNINGS) $(CFLAGS_$(VARIANT)) $(CFLAGS)
 ALL_LDFLAGS := -pthread -Wl,--as-needed $(LDFLAGS_$(VARIANT)) $(LDFLAGS)
 
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+
 # ---- sources: a folder is an area, an area is a library ----
 
 sources = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
@@ -80,7 +83,8 @@ fuzzers: $(FUZZ_BINARIES)
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	@echo "cc $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(call lib,common): $(call obj,$(COMMON))
 $(call lib,proto): $(call obj,$(PROTO))
@@ -92,9 +96,9 @@ $(call lib,support): $(call obj,$(SUPPORT))
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
-link = @mkdir -p $(@D) && echo "link $@" && \
+link = $(Q)mkdir -p $(@D) && echo "link $@" && \
   $(CC) -o $@ $(filter %.o %.a,$^) $(ALL_LDFLAGS)
 
 $(B)/bin/risoluto-control: $(call obj,control/main.c) \
@@ -109,7 +113,8 @@ $(B)/bin/risoluto: $(call obj,control/cli/main.c) \
 # Static: it must run in any image that an operator brings.
 $(B)/bin/risoluto-init: $(INIT) dataplane/init/bundle.h
 	@mkdir -p $(@D)
-	gcc -std=gnu11 -D_GNU_SOURCE -I. -O2 -static $(WARNINGS) $(GCC_WARNINGS) \
+	@echo "link $@"
+	$(Q)gcc -std=gnu11 -D_GNU_SOURCE -I. -O2 -static $(WARNINGS) $(GCC_WARNINGS) \
 	  $(HARDENING) -o $@ $(INIT)
 $(FAKE_BINARIES): $(B)/bin/%: $(B)/obj/tests/fakes/%.o \
   $(call lib,fakes) $(call lib,common)
