@@ -40,7 +40,8 @@ struct config_sources {
 
 /* Loads all layers. ERR_CONFIG names file, line, key and a near match; camel
  * case spellings are accepted; both spellings with different values are an
- * error. Both functions leave *out NULL on error. */
+ * error. *out is NULL on error. Secrets are taken out of the process's
+ * environment: load once, or use the live configuration, which keeps them. */
 int config_load(
     struct config **out, const struct config_sources *sources, struct err *err);
 void config_release(struct config *config); /* drops a reference */
@@ -63,8 +64,9 @@ int config_reload(struct config_live *live, struct err *err);
 /* The effective values as JSON; secrets are "[REDACTED]". */
 void config_write(const struct config *config, struct jw *w, const char *key);
 
-/* The repository of an issue by `repos`: url and branch point into out,
- * which is released with json_free; both NULL when none fits. */
+/* The repository of an issue: the first entry of `repos` whose conditions all
+ * hold (identifier_prefix, label). Both members are NULL when none fits;
+ * default_branch is NULL when the entry names none. */
 struct issue;
 
 struct config_repo {
