@@ -29,7 +29,10 @@ struct pool_hooks {
  * for a loopback address). Does not wait for them. */
 int pool_start(struct pool **out, const struct config *config,
     struct store *store, const struct pool_hooks *hooks, struct err *err);
-void pool_stop(struct pool *pool); /* joins; NULL is legal */
+
+/* Ends calls under way with ERR_CANCELLED and joins the pullers. */
+void pool_close(struct pool *pool);
+void pool_free(struct pool *pool); /* closes first; NULL is legal */
 
 /* A connected host with room, least loaded first: its name, valid as long as
  * the pool. NULL when there is none. */
