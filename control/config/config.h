@@ -46,6 +46,12 @@ int config_load(
     struct config **out, const struct config_sources *sources, struct err *err);
 void config_release(struct config *config); /* drops a reference */
 
+static inline void
+config_release_ptr(struct config **config) /* for AUTO() */
+{
+    config_release(*config);
+}
+
 /* ---- the live configuration ---- */
 
 struct config_live;
