@@ -178,7 +178,7 @@ dispatch_build(struct dispatch *out, const struct config *config,
     request->issue.identifier = issue->identifier;
     request->issue.title = issue->title;
     request->prompt = out->prompt;
-    request->continuation_prompt = borrow(PROMPT_CONTINUATION);
+    request->continuation_prompt = borrow(PROMPTS_CONTINUATION);
     fill_workspace(&request->workspace, out, config);
     fill_codex(&request->codex, config);
     fill_sandbox(&request->sandbox, config);

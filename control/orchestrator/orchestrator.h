@@ -45,9 +45,9 @@ int orchestrator_abort(struct orchestrator *orchestrator, const char *issue,
     const char *reason, struct err *err);
 
 struct orchestrator_health {
-    int64_t last_poll_at_ms; /* wall clock; 0: never */
-    int64_t poll_failures;   /* in a row */
-    char tracker_error[256]; /* "" when the last poll went well */
+    int64_t last_poll_at_ms;             /* wall clock; 0: never */
+    int64_t poll_failures;               /* in a row */
+    char tracker_error[ERR_MESSAGE_MAX]; /* "" when the last poll went well */
     int64_t polls_total;
     int64_t dispatches_total;
 };

@@ -52,8 +52,8 @@ struct host_info {
     int64_t capacity;
     int64_t running;
     char version[32];
-    char engine_version[64]; /* "": its engine does not answer */
-    char error[256];         /* why it is not usable; "" when it is */
+    char engine_version[64];     /* "": its engine does not answer */
+    char error[ERR_MESSAGE_MAX]; /* why it is not usable; "" when it is */
 };
 
 /* Fills at most max entries; returns how many hosts there are. */
