@@ -162,11 +162,13 @@ install: build ## programs and man pages, below PREFIX
 
 # SUITES: unit, integration, e2e. ONLY: a part of a suite's name.
 SUITES ?= unit integration e2e
-.PHONY: test check format format-check boundaries tidy clean help
+.PHONY: test check format format-check boundaries tidy clean help bench
 test: ## build and run all tests; ends with `N passed, N failed`
 	$(SCRIPT) tests/run --variant $(VARIANT) --only "$(ONLY)" $(SUITES)
 check: ## format, boundaries, clang-tidy, cppcheck, shellcheck, man pages
 	$(SCRIPT) tests/check
+bench: build ## memory and start time of the idle planes
+	$(SCRIPT) tests/bench/idle
 format: ## rewrite the sources in the project's format
 	clang-format -i $(wildcard $(ALL_SOURCES)) $(ALL_HEADERS)
 format-check boundaries tidy:

@@ -152,7 +152,7 @@ compose_container() {
 }
 
 kept_api_key() {
-    [ -s "$API_KEY_FILE" ] && ! grep -qx rehearsal "$API_KEY_FILE"
+    [ -s "$API_KEY_FILE" ] && ! grep -q '^rehearsal-' "$API_KEY_FILE"
 }
 
 # Without a key and without a provider, and only then, the model is ours.
@@ -185,7 +185,10 @@ make_api_key() {
     if [ -n "${OPENAI_API_KEY:-}" ]; then
         printf '%s' "$OPENAI_API_KEY" | write_secret "$API_KEY_FILE"
     elif rehearsing; then
-        printf 'rehearsal\n' | write_secret "$API_KEY_FILE"
+        # Worth nothing, but handled like a real one, and easy to look for.
+        [ -s "$API_KEY_FILE" ] ||
+            printf 'rehearsal-%s' "$(openssl rand -hex 16)" |
+            write_secret "$API_KEY_FILE"
     elif ! kept_api_key; then
         write_secret "$API_KEY_FILE" </dev/null
     fi
