@@ -16,7 +16,7 @@ struct proc_options {
     const char *cwd;         /* NULL keeps ours */
     uid_t uid;               /* (uid_t)-1 keeps ours; groups are dropped */
     gid_t gid;
-    int64_t timeout_ms; /* then SIGKILL to its process group */
+    int64_t timeout_ms; /* then SIGKILL to its process group; 0: no limit */
 };
 
 struct proc_result {
@@ -26,8 +26,10 @@ struct proc_result {
 };
 
 /* Runs to the end. stdout and stderr go into out (bounded: the rest is read
- * and dropped, and out->failed set), stdin is /dev/null. Returns 0 when it
- * ran, whatever its exit code; -1 when it could not be started. */
+ * and dropped, and out->failed set), stdin is /dev/null, every other file is
+ * closed. Processes that it leaves behind in its group are killed. Returns 0
+ * when it ran, whatever its exit code; -1 when it could not be started
+ * (ERR_NOT_FOUND: no such program). */
 int proc_run(const struct proc_options *options, struct buf *out,
     struct proc_result *result, struct err *err);
 

@@ -10,17 +10,20 @@
 #include <stdint.h>
 
 /* What a field is in C, and in JSON:
- *   STR     char *            string of at most max bytes
+ *   STR     char *            string of min..max bytes
+ *   NAME    char *            the same, of [A-Za-z0-9._-], no leading dot
  *   INT     int64_t           whole number, min..max
  *   BOOL    bool              true, false
- *   SECRET  struct secret *   string of at most max bytes; wiped on release
- *   RAW     char *            any JSON value, kept as text of at most max bytes
+ *   SECRET  struct secret *   string of min..max bytes; wiped on release
+ *   RAW     char *            any JSON value (min 1: an object), kept as text
+ *                             of at most max bytes
  *   OBJ     struct (by value) object, described by sub
- *   ARR     struct slice      array of at most max objects, described by sub
- *   STRS    struct slice      array of at most max strings (char * each, each
+ *   ARR     struct slice      array of min..max objects, described by sub
+ *   STRS    struct slice      array of min..max strings (char * each, each
  *                             at most SCHEMA_STRS_ITEM_MAX bytes) */
 enum schema_kind {
     SCHEMA_STR,
+    SCHEMA_NAME,
     SCHEMA_INT,
     SCHEMA_BOOL,
     SCHEMA_SECRET,
@@ -63,8 +66,9 @@ struct schema {
 int schema_decode(const struct schema *schema, const struct json *node,
     void *out, struct err *err);
 
-/* Writes in as an object; absent optional strings are left out. Secrets are
- * written in clear: use a secret buf. */
+/* Writes in as an object. A field that is not required and holds NULL, 0,
+ * false or nothing is left out, so that decoding gives the same struct again.
+ * Secrets are written in clear: use a secret buf. */
 void schema_encode(
     const struct schema *schema, const void *in, struct jw *w, const char *key);
 
