@@ -130,8 +130,13 @@ quietly() {
 }
 
 # A process is ours only if its pid AND its start time are the recorded ones:
-# pids are reused.
-process_start() { sed 's/^.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# pids are reused. Nothing for one that is over, though nobody has reaped it.
+process_start() {
+    local stat fields
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+    read -ra fields <<<"${stat##*) }"
+    [ "${fields[0]}" = Z ] || echo "${fields[19]}"
+}
 
 # wait_for SECONDS COMMAND...: polls until it succeeds.
 wait_for() {
