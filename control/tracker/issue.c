@@ -158,7 +158,9 @@ issue_list_release(struct issue_list *list)
 static char
 lower(char byte)
 {
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+    if (byte >= 'A' && byte <= 'Z')
+        return (char)(byte - 'A' + 'a');
+    return byte;
 }
 
 static bool
@@ -215,19 +217,19 @@ issue_state_in(const char *state, char *const *states, size_t count)
     return false;
 }
 
+static bool
+has_label(const struct issue *issue, const char *label)
+{
+    for (size_t i = 0; i < issue->label_count; i++) {
+        if (strcmp(issue->labels[i], label) == 0)
+            return true;
+    }
+    return false;
+}
+
 int
 issue_add_label(struct issue *issue, const char *label, struct err *err)
 {
-    AUTO_FREE char *folded = fold(label);
-
-    if (folded == NULL)
-        return err_no_memory(err);
-    if (folded[0] == '\0')
-        return 0;
-    for (size_t i = 0; i < issue->label_count; i++) {
-        if (strcmp(issue->labels[i], folded) == 0)
-            return 0;
-    }
     if (issue->label_count >= ISSUE_LABELS_MAX)
         return err_set(err, ERR_TOO_LARGE, "issue has more than %d labels",
             ISSUE_LABELS_MAX);
@@ -236,7 +238,13 @@ issue_add_label(struct issue *issue, const char *label, struct err *err)
     if (grown == NULL)
         return err_no_memory(err);
     issue->labels = grown;
-    issue->labels[issue->label_count++] = STEAL(folded);
+    char *folded = fold(label);
+    if (folded == NULL)
+        return err_no_memory(err);
+    if (folded[0] == '\0' || has_label(issue, folded))
+        free(folded);
+    else
+        issue->labels[issue->label_count++] = folded;
     return 0;
 }
 
@@ -454,8 +462,9 @@ append_sanitised(struct buf *key, const char *identifier, struct err *err)
         return err_no_memory(err);
     for (size_t i = 0; i < KEY_MAX && i < len; i++) {
         char byte = identifier[i];
-        bool keep = is_key_byte(byte) && !(i == 0 && is_odd_start(byte));
-        buf_putc(key, keep ? byte : '_');
+        if (!is_key_byte(byte) || (i == 0 && is_odd_start(byte)))
+            byte = '_';
+        buf_putc(key, byte);
     }
     buf_putc(key, '-');
     for (size_t i = 0; i < HASH_BYTES; i++)

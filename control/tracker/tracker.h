@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * One interface, several trackers. All calls block (bounded by their own
  * time-outs), are safe from any thread, and name their errors as in the
- * Symphony specification 11.4 (ERR_TRACKER_*). */
+ * Symphony specification 11.4:
+ *   unsupported_tracker_kind, invalid_tracker_config, missing_tracker_secret
+ *                            ERR_TRACKER_CONFIG
+ *   tracker_request          ERR_TRACKER_REQUEST (no answer)
+ *   tracker_status           ERR_TRACKER_STATUS; ERR_TRACKER_AUTH for 401, 403
+ *   tracker_response         ERR_TRACKER_PAYLOAD
+ *   tracker_pagination       ERR_TRACKER_PAGINATION
+ *   tracker_rate_limited     ERR_TRACKER_RATE
+ * A comment on, or a move of, an issue that is gone gives ERR_NOT_FOUND. */
 #ifndef CONTROL_TRACKER_TRACKER_H
 #define CONTROL_TRACKER_TRACKER_H
 
