@@ -12,6 +12,7 @@
  * BUNDLE_PATH_MAX bytes. On stdout init writes one JSON line per step:
  *   {"risoluto_init":"ready"}
  *   {"risoluto_init":"preflight","ok":true|false,"ms":N,"exit_code":N}
+ *                                  (exit_code 124: the time-out killed it)
  *   {"risoluto_init":"exec"}       from here on stdout is the command's
  *   {"risoluto_init":"failed","error":".."}
  * Exit codes of its own: 125 bad bundle or system error, 126 preflight
