@@ -113,7 +113,8 @@ int docker_volume_remove(
 
 /* ---- standard streams of a running container ---- */
 
-/* A connection to its stdin alone (attach): writing is all it can do. */
+/* A connection to its stdin alone (attach): writing is all it can do.
+ * ERR_STATE when the container is not running. */
 struct docker_stdin;
 int docker_stdin_open(struct docker *docker, const char *id,
     struct docker_stdin **out, struct err *err);

@@ -12,12 +12,19 @@ struct docker_stdin {
     bool broken; /* a write failed: the worker may have seen half a line */
 };
 
+static void
+stdin_close_ptr(struct docker_stdin **in)
+{
+    docker_stdin_close(*in);
+}
+
 int
 docker_stdin_open(struct docker *docker, const char *id,
     struct docker_stdin **out, struct err *err)
 {
     AUTO(buf_free) struct buf target = {0};
-    AUTO_FREE struct docker_stdin *in = NULL;
+    AUTO(stdin_close_ptr) struct docker_stdin *in = NULL;
+    struct docker_state state = {0};
     struct docker_request request = {.method = "POST",
         .upgrade = true,
         .deadline_ms = clock_mono_ms() + DOCKER_CALL_MS};
@@ -32,6 +39,12 @@ docker_stdin_open(struct docker *docker, const char *id,
     if (docker_stream(docker, &request, 101, "attach to a container's stdin",
             &in->conn, err) != 0)
         return -1;
+    /* The engine attaches to a container that has ended, too. */
+    if (docker_inspect(docker, id, &state, err) != 0)
+        return -1;
+    if (!state.running)
+        return err_set(err, ERR_STATE,
+            "attach to a container's stdin: the container is not running");
     *out = STEAL(in);
     return 0;
 }
