@@ -86,6 +86,9 @@ $(B)/obj/%.o: %.c
 	@echo "cc $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+# Included as bytes: the compiler's dependency files do not see it.
+$(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
+
 $(call lib,common): $(call obj,$(COMMON))
 $(call lib,proto): $(call obj,$(PROTO))
 $(call lib,control): $(call obj,$(CONTROL))

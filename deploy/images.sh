@@ -29,7 +29,8 @@ bootstrap_base() {
 missing: apt-get install mmdebstrap"
     quietly "$LOGS/mmdebstrap.log" mmdebstrap --variant=minbase \
         --include=ca-certificates bookworm "$tar" ${MIRROR:+"$MIRROR"}
-    docker import --change 'CMD ["/bin/bash"]' "$tar" "$BASE" >/dev/null
+    docker import --change 'CMD ["/bin/bash"]' --change "LABEL $CONTENT=base" \
+        "$tar" "$BASE" >/dev/null
     rm -f "$tar"
 }
 
@@ -64,6 +65,12 @@ build() {
         --label "$CONTENT=$hash" --label "risoluto.project=$PROJECT" \
         --build-arg http_proxy --build-arg https_proxy --build-arg no_proxy \
         "$@" "$context"
+    remove_replaced
+}
+
+# What lost its name to a newer image, as far as nobody uses it.
+remove_replaced() {
+    docker image prune -f --filter "label=$CONTENT" >/dev/null 2>&1 || true
 }
 
 # The sum of the named files' contents and of the words after `--`.
