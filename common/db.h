@@ -22,23 +22,29 @@ struct db_options {
     int64_t max_bytes; /* 0: no limit; beyond it writes give ERR_DISK_FULL */
 };
 
-/* Opens or makes the file (0600). Refused with a clear error: a schema newer
- * than ours, a file that is no database, one that is damaged. */
+/* Opens or makes the file (0600) and its folder (0700). Refused with a clear
+ * error: a schema newer than ours (ERR_STATE), another program's database
+ * (ERR_CONFLICT), a file that is no database or is damaged (ERR_STORE). A
+ * small file is checked whole; a big one where it is read. */
 int db_open(struct db **out, const struct db_options *options, struct err *err);
 void db_close(struct db *db); /* waits for writes under way; NULL is legal */
 
 typedef int db_fn(struct db_conn *conn, void *arg, struct err *err);
 
 /* Runs fn in a savepoint of the next group commit; returns 0 only after the
- * commit is durable. When fn fails, only its own changes are undone. fn runs
- * on the writer's thread, one at a time, and must not call db_write. */
+ * commit is durable. When fn fails, only its own changes are undone, and its
+ * error is returned. When the commit fails, every fn of the group is undone
+ * and each caller gets that error. fn runs on the writer's thread, one at a
+ * time, once, and must not call db_write or db_read. */
 int db_write(struct db *db, db_fn *fn, void *arg, struct err *err);
 
-/* Runs fn on a read snapshot. Many may run while writes go on. */
+/* Runs fn on a read snapshot, on this thread. Two may run at a time, while
+ * writes go on. fn must not call db_write or db_read. */
 int db_read(struct db *db, db_fn *fn, void *arg, struct err *err);
 
 /* types: one letter an argument: i int64_t, t const char * (NULL: null),
- * d double. sql must be a string literal: statements are cached by address. */
+ * d double. sql must be a string literal: statements are cached by address.
+ * ERR_CONFLICT: a constraint forbids it. */
 int db_exec(struct db_conn *conn, struct err *err, const char *sql,
     const char *types, ...);
 
