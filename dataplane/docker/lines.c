@@ -120,8 +120,9 @@ docker_lines_new(struct docker_lines **out, size_t line_max, const char *since,
 
         buf_init(&stream->text, line_max);
         memcpy(stream->handled, stamps[i], sizeof(stamps[i]));
-        stream->passing = stamps[i][0] == '\0';
     }
+    (void)snprintf(lines->cursor, sizeof(lines->cursor), "%s", since);
+    docker_lines_restart(lines);
     *out = lines;
     return 0;
 }
@@ -136,14 +137,16 @@ docker_lines_free(struct docker_lines *lines)
     free(lines);
 }
 
-/* The text that the last call gave out is not needed any more. */
-static void
-take_back(struct docker_lines *lines)
+const char *
+docker_lines_cursor(const struct docker_lines *lines)
 {
-    struct stream *stream = lines->given;
+    return lines->cursor;
+}
 
-    if (stream == NULL)
-        return;
+/* Forgets the line under way; a large one's memory is given back. */
+static void
+forget(struct docker_lines *lines, struct stream *stream)
+{
     if (stream->text.cap > KEEP_BYTES) {
         buf_free(&stream->text);
         buf_init(&stream->text, lines->line_max);
@@ -151,7 +154,30 @@ take_back(struct docker_lines *lines)
     buf_clear(&stream->text);
     stream->open = false;
     stream->truncated = false;
+}
+
+/* The text that the last call gave out is not needed any more. */
+static void
+take_back(struct docker_lines *lines)
+{
+    if (lines->given != NULL)
+        forget(lines, lines->given);
     lines->given = NULL;
+}
+
+void
+docker_lines_restart(struct docker_lines *lines)
+{
+    lines->given = NULL;
+    lines->mux = (struct docker_mux){0};
+    lines->part = (struct docker_part){0};
+    for (int i = 0; i < 2; i++) {
+        struct stream *stream = &lines->streams[i];
+
+        forget(lines, stream);
+        stream->met = false;
+        stream->passing = stream->handled[0] == '\0';
+    }
 }
 
 static void

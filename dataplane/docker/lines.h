@@ -21,6 +21,13 @@ void docker_lines_free(struct docker_lines *lines); /* NULL is legal */
 int docker_lines_feed(struct docker_lines *lines, const char *data, size_t len,
     size_t *used, struct docker_line *line, struct err *err);
 
+/* Begins again behind the last line given out: the engine will send again what
+ * came after it. */
+void docker_lines_restart(struct docker_lines *lines);
+
+/* The cursor of the last line given out, or what it was begun with. */
+const char *docker_lines_cursor(const struct docker_lines *lines);
+
 /* After the last byte: what is left without a newline. 1: *line, 0: none. */
 int docker_lines_end(struct docker_lines *lines, struct docker_line *line);
 
