@@ -88,6 +88,8 @@ $(B)/obj/%.o: %.c
 
 # Included as bytes: the compiler's dependency files do not see it.
 $(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
+$(call obj,control/web/assets.c): $(wildcard control/web/index.html \
+  control/web/app.*)
 
 $(call lib,common): $(call obj,$(COMMON))
 $(call lib,proto): $(call obj,$(PROTO))

@@ -12,11 +12,14 @@
     X(ERR_INVALID, "invalid_request", 400, false)                              \
     X(ERR_UNAUTHORIZED, "write_unauthorized", 401, false)                      \
     X(ERR_FORBIDDEN, "write_forbidden", 403, false)                            \
+    X(ERR_HOST, "host_forbidden", 403, false)                                  \
+    X(ERR_ORIGIN, "origin_forbidden", 403, false)                              \
     X(ERR_NOT_FOUND, "not_found", 404, false)                                  \
     X(ERR_METHOD, "method_not_allowed", 405, false)                            \
     X(ERR_CONFLICT, "conflict", 409, false)                                    \
     X(ERR_STATE, "wrong_state", 409, false)                                    \
     X(ERR_STALE_FENCE, "stale_fence", 409, false)                              \
+    X(ERR_LENGTH_REQUIRED, "length_required", 411, false)                      \
     X(ERR_TOO_LARGE, "too_large", 413, false)                                  \
     X(ERR_MEDIA_TYPE, "unsupported_media_type", 415, false)                    \
     X(ERR_CONFIG, "invalid_config", 422, false)                                \

@@ -161,6 +161,15 @@ struct totals {
 
 int store_totals(struct store *store, struct totals *out, struct err *err);
 
+struct attempt_counts {
+    int64_t claimed;
+    int64_t running;
+    int64_t ended[OUTCOME_COUNT]; /* since the store was made */
+};
+
+int store_attempt_counts(
+    struct store *store, struct attempt_counts *out, struct err *err);
+
 /* ---- retries ---- */
 
 struct retry {

@@ -13,4 +13,8 @@ enum { DIGEST_SIZE = 32 };
 bool digest_sha256(
     const void *data, size_t len, unsigned char out[DIGEST_SIZE]);
 
+/* Takes the same time wherever they differ. */
+bool digest_equal(
+    const unsigned char a[DIGEST_SIZE], const unsigned char b[DIGEST_SIZE]);
+
 #endif
