@@ -135,10 +135,16 @@ is_positive_number(const char *text)
     return len > 0 && *p == '\0' && strpbrk(text, "123456789") != NULL;
 }
 
+/* "[name=]tls+tcp://host:port" */
 static bool
-is_host_url(const char *url)
+is_host_url(const char *entry)
 {
     static const char scheme[] = "tls+tcp://";
+    static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t named = strspn(entry, name);
+    const char *url =
+        named > 0 && entry[named] == '=' ? entry + named + 1 : entry;
     if (strncmp(url, scheme, strlen(scheme)) != 0)
         return false;
     const char *host = url + strlen(scheme);
@@ -250,7 +256,8 @@ check_formats(const struct layers *layers, struct err *err)
     for (size_t i = 0; i < c->pool_hosts.count; i++) {
         if (!is_host_url(c->pool_hosts.items[i]))
             return refuse(layers, "pool.hosts",
-                "expected addresses as tls+tcp://host:9100", err);
+                "expected addresses as tls+tcp://host:9100, or "
+                "name=tls+tcp://host:9100", err);
     }
     return 0;
 }
