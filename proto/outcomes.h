@@ -58,6 +58,8 @@
         "the model provider failed or hung up")                                \
     X(OUTCOME_COMMIT, "commit_failed", true,                                   \
         "the change could not be committed")                                   \
+    X(OUTCOME_JOURNAL, "journal_failed", true,                                 \
+        "the data plane could not write its journal")                          \
     X(OUTCOME_RESTARTED, "dataplane_restarted", true,                          \
         "the data plane restarted and could not take the attempt up again")    \
     X(OUTCOME_INTERNAL, "internal", true, "a fault of ours; see the log")
