@@ -15,6 +15,7 @@
 
 struct supervisor;
 
+/* What is pointed to must outlive the supervisor. */
 struct supervisor_deps {
     struct journal *journal;
     struct docker *docker;
@@ -25,15 +26,20 @@ struct supervisor_deps {
 };
 
 /* Ends what an earlier process left (container removed, attempt ended with
- * dataplane_restarted), then is ready. */
+ * dataplane_restarted), then is ready. When the engine does not answer it is
+ * tried again by and by, and until then no dispatch is taken: a worker may
+ * still be at work. */
 int supervisor_start(struct supervisor **out,
     const struct supervisor_deps *deps, struct err *err);
 
-/* Aborts nothing by itself: running attempts are told to stop and joined,
- * each ended truthfully; bounded by grace_ms. */
-void supervisor_stop(struct supervisor *supervisor, int64_t grace_ms);
+/* Running attempts are told to stop at once and waited for, at most grace_ms;
+ * each is ended with dataplane_restarted. false: some did not end in time; they
+ * are left to the next start, *supervisor is not freed, and what it was given
+ * is still in use. */
+bool supervisor_stop(struct supervisor *supervisor, int64_t grace_ms);
 
-/* Takes *request over when it returns 0 (it is zeroed). */
+/* Takes *request over when it returns 0 (it is zeroed). ERR_BUSY: no place is
+ * free; ERR_UNAVAILABLE: draining, stopping, no engine, no network. */
 int supervisor_dispatch(struct supervisor *supervisor,
     struct dispatch_request *request, struct dispatch_reply *reply,
     struct err *err);
@@ -51,5 +57,11 @@ void supervisor_load(struct supervisor *supervisor, int64_t *running,
     int64_t *capacity, bool *draining);
 /* The attempt that uses a workspace now, or NULL; copy to free. */
 char *supervisor_workspace_user(struct supervisor *supervisor, const char *key);
+
+/* For a removal: until the release no attempt starts in this workspace.
+ * ERR_CONFLICT when one works there, ERR_BUSY during another removal. */
+int supervisor_hold_workspace(
+    struct supervisor *supervisor, const char *key, struct err *err);
+void supervisor_release_workspace(struct supervisor *supervisor);
 
 #endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Collects a session's events and lines until they are committed. */
+#include "dataplane/attempt/batch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OUTBOX_MAX = 16 * 1024 * 1024,
+    BATCH_BYTES_MAX = 64 * 1024 * 1024, /* never reached by a sane session */
+    URGENT_EVENTS = 256,
+    URGENT_BYTES = 512 * 1024
+};
+
+void
+batch_init(struct batch *batch)
+{
+    *batch = (struct batch){.state = ATTEMPT_STATE_COUNT};
+    buf_init_secret(&batch->outbox, OUTBOX_MAX);
+}
+
+static void
+drop_entries(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        /* batch_event made these copies itself. */
+        free((void *)(uintptr_t)batch->entries[i].type);
+        free((void *)(uintptr_t)batch->entries[i].data_json);
+    }
+    batch->count = 0;
+    batch->bytes = 0;
+}
+
+void
+batch_free(struct batch *batch)
+{
+    drop_entries(batch);
+    free(batch->entries);
+    batch->entries = NULL;
+    batch->cap = 0;
+    buf_free(&batch->outbox);
+}
+
+static int
+grow(struct batch *batch, struct err *err)
+{
+    size_t cap = batch->cap == 0 ? 16 : batch->cap * 2;
+    struct journal_entry *grown;
+
+    if (batch->count < batch->cap)
+        return 0;
+    grown = realloc(batch->entries, cap * sizeof(*grown));
+    if (grown == NULL)
+        return err_no_memory(err);
+    batch->entries = grown;
+    batch->cap = cap;
+    return 0;
+}
+
+int
+batch_event(struct batch *batch, const char *type, const char *data_json,
+    struct err *err)
+{
+    struct journal_entry entry;
+    size_t len = strlen(data_json);
+
+    if (batch->bytes + len > BATCH_BYTES_MAX)
+        return err_set(err, ERR_TOO_LARGE, "one line made too many events");
+    if (grow(batch, err) != 0)
+        return -1;
+    entry.type = strdup(type);
+    entry.data_json = strdup(data_json);
+    batch->entries[batch->count++] = entry;
+    batch->bytes += len;
+    if (entry.type == NULL || entry.data_json == NULL) {
+        batch->count--;
+        free((void *)(uintptr_t)entry.type);
+        free((void *)(uintptr_t)entry.data_json);
+        return err_no_memory(err);
+    }
+    return 0;
+}
+
+int
+batch_send(struct batch *batch, const char *line, size_t len, struct err *err)
+{
+    buf_append(&batch->outbox, line, len);
+    return buf_check(&batch->outbox, err);
+}
+
+void
+batch_cursor(struct batch *batch, const char *cursor)
+{
+    snprintf(batch->cursor, sizeof(batch->cursor), "%s", cursor);
+    batch->moved = true;
+}
+
+bool
+batch_is_pending(const struct batch *batch)
+{
+    return batch->count > 0 || batch->state != ATTEMPT_STATE_COUNT ||
+           batch->outbox.len > 0;
+}
+
+bool
+batch_is_urgent(const struct batch *batch)
+{
+    return batch->outbox.len > 0 || batch->count >= URGENT_EVENTS ||
+           batch->bytes >= URGENT_BYTES;
+}
+
+int
+batch_commit(struct batch *batch, struct journal *journal,
+    const char *attempt_id, struct err *err)
+{
+    const struct journal_step step = {.entries = batch->entries,
+        .count = batch->count,
+        .state = batch->state,
+        .log_cursor = batch->moved ? batch->cursor : NULL};
+
+    /* A cursor alone can wait: lines without an event may be read twice. */
+    if (batch->count == 0 && batch->state == ATTEMPT_STATE_COUNT &&
+        !(batch->moved && batch->outbox.len > 0))
+        return 0;
+    if (journal_commit(journal, attempt_id, &step, err) != 0)
+        return -1;
+    drop_entries(batch);
+    batch->state = ATTEMPT_STATE_COUNT;
+    batch->moved = false;
+    return 0;
+}
