@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Start in the order of need, stop in the reverse. */
+#include "dataplane/serve.h"
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/version.h"
+#include "dataplane/attempt/journal.h"
+#include "dataplane/attempt/supervisor.h"
+#include "dataplane/docker/docker.h"
+#include "dataplane/docker/seccomp.h"
+#include "dataplane/rpc/server.h"
+#include "dataplane/workspace/workspace.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+enum { STOP_GRACE_MS = 3500, REPORT_EVERY_S = 1 };
+
+struct plane {
+    struct journal *journal;
+    struct docker *docker;
+    struct workspace_root root;
+    struct supervisor *supervisor;
+    struct rpc_server *server;
+    int halt_fd;
+};
+
+static int
+open_parts(struct plane *plane, const struct options *options, struct err *err)
+{
+    plane->halt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (plane->halt_fd < 0)
+        return err_sys(err, "eventfd");
+    /* The journal's lock first: a second instance touches nothing. */
+    if (journal_open(&plane->journal, options->data_dir,
+            options->journal_max_bytes, err) != 0 ||
+        workspace_root_open(&plane->root, options->workspace_root, err) != 0)
+        return -1;
+    return docker_open(&plane->docker, options->docker_socket, err);
+}
+
+static int
+start_parts(struct plane *plane, const struct options *options, struct err *err)
+{
+    const struct supervisor_deps supervised = {.journal = plane->journal,
+        .docker = plane->docker,
+        .root = &plane->root,
+        .default_network = options->network,
+        .seccomp_json = seccomp_profile_json,
+        .capacity = options->capacity};
+    struct rpc_server_options served = {
+        .url = options->listen, .pki_dir = options->pki_dir};
+
+    if (supervisor_start(&plane->supervisor, &supervised, err) != 0)
+        return -1;
+    served.handlers = (struct handlers_deps){.journal = plane->journal,
+        .supervisor = plane->supervisor,
+        .docker = plane->docker,
+        .root = &plane->root,
+        .host_name = options->host_name,
+        .default_network = options->network,
+        .seccomp_json = seccomp_profile_json,
+        .halt_fd = plane->halt_fd};
+    return rpc_server_start(&plane->server, &served, err);
+}
+
+/* Attempts are told first, so that their grace runs while requests drain. */
+static void
+stop_parts(struct plane *plane)
+{
+    bool ended = true;
+
+    if (plane->halt_fd >= 0)
+        (void)eventfd_write(plane->halt_fd, 1);
+    if (plane->journal != NULL)
+        journal_wake(plane->journal);
+    rpc_server_stop(plane->server);
+    if (plane->supervisor != NULL)
+        ended = supervisor_stop(plane->supervisor, STOP_GRACE_MS);
+    if (!ended)
+        return; /* threads still use the rest; the process ends with them */
+    docker_close(plane->docker);
+    workspace_root_close(&plane->root);
+    journal_close(plane->journal);
+    if (plane->halt_fd >= 0)
+        (void)close(plane->halt_fd);
+}
+
+static void
+announce(const struct plane *plane, const struct options *options)
+{
+    struct err err = ERR_INIT;
+
+    if (docker_ping(plane->docker, NULL, &err) != 0)
+        log_failure(
+            NULL, "no work is taken while the engine does not answer", &err);
+    log_info(NULL, "serving", LOG_S("version", RISOLUTO_VERSION),
+        LOG_S("listen", options->listen), LOG_S("host", options->host_name),
+        LOG_S("workspaces", plane->root.path),
+        LOG_I("capacity", options->capacity));
+}
+
+int
+serve(const struct options *options, const sigset_t *signals, struct err *err)
+{
+    struct plane plane = {.halt_fd = -1, .root = {.fd = -1}};
+    const struct timespec tick = {.tv_sec = REPORT_EVERY_S};
+    int number;
+
+    if (open_parts(&plane, options, err) != 0 ||
+        start_parts(&plane, options, err) != 0) {
+        stop_parts(&plane);
+        return -1;
+    }
+    announce(&plane, options);
+    while ((number = sigtimedwait(signals, NULL, &tick)) < 0)
+        rpc_server_report(plane.server);
+    log_info(NULL, "stopping", LOG_I("signal", number));
+    stop_parts(&plane);
+    return 0;
+}
