@@ -199,20 +199,19 @@ make_api_key() {
     fi
 }
 
-# Each plane is given the authority's certificate and its own pair, no more.
+# The command makes what is missing and renews what ends soon. Each plane is given
+# the authority's certificate and its own pair, no more.
 make_certificates() {
-    local pki=$STATE/pki plane
-    if ! [ -f "$pki/control/control.key" ] ||
-        ! [ -f "$pki/dataplane/dataplane.key" ]; then
-        step "making the certificates of the planes"
-        mkdir -p "$pki"
-        chmod 700 "$pki"
-        "$BIN/risoluto" pki "$pki"
-        for plane in control dataplane; do
-            mkdir -p "$pki/$plane"
-            cp -p "$pki/ca.crt" "$pki/$plane.crt" "$pki/$plane.key" "$pki/$plane/"
+    local pki=$STATE/pki plane file
+    [ -f "$pki/ca.crt" ] || step "making the certificates of the planes"
+    (umask 077 && mkdir -p "$pki"/{control,dataplane})
+    quietly "$ROOT/build/log/pki.log" "$BIN/risoluto" pki "$pki"
+    for plane in control dataplane; do
+        for file in ca.crt "$plane.crt" "$plane.key"; do
+            cmp -s "$pki/$file" "$pki/$plane/$file" ||
+                cp -p "$pki/$file" "$pki/$plane/$file"
         done
-    fi
+    done
     own -R "$pki"
 }
 
@@ -220,7 +219,7 @@ make_secrets() {
     make_certificates
     if ! [ -s "$TOKEN_FILE" ]; then
         step "making the write token"
-        "$BIN/risoluto" token "$TOKEN_FILE"
+        "$BIN/risoluto" token "$TOKEN_FILE" >/dev/null
     fi
     own "$TOKEN_FILE"
     make_api_key
@@ -244,5 +243,5 @@ export_settings() {
     # A container keeps the file that it was started with, so a replaced secret
     # must replace the container: this changes when one of the files does.
     RISOLUTO_SECRETS_SERIAL=$(stat -c %i:%Y "$API_KEY_FILE" "$TOKEN_FILE" \
-        "$STATE/pki/ca.crt" 2>/dev/null | sha | cut -c1-12)
+        "$STATE"/pki/*.crt 2>/dev/null | sha | cut -c1-12)
 }
