@@ -54,7 +54,7 @@ INTEGRATION := $(sort $(wildcard tests/integration/*.c))
 FUZZ := $(sort $(wildcard tests/fuzz/*.c))
 ALL_SOURCES := $(COMMON) $(PROTO) $(CONTROL) $(CLI) $(DATAPLANE) \
   control/main.c dataplane/main.c dataplane/init/main.c \
-  $(FAKES) $(FAKES_LIB) $(SUPPORT) $(UNIT) $(INTEGRATION) $(FUZZ)
+  $(wildcard tests/tools/*.c) $(FAKES) $(FAKES_LIB) $(SUPPORT) $(UNIT) $(INTEGRATION) $(FUZZ)
 ALL_HEADERS := $(sort $(foreach d,common proto control dataplane tests,\
   $(wildcard $(d)/*.h) $(wildcard $(d)/*/*.h) $(wildcard $(d)/*/*/*.h)))
 
@@ -69,13 +69,15 @@ LIBS_ALL := $(LIBS_CONTROL)
 
 BINARIES := $(addprefix $(B)/bin/,risoluto-control risoluto-dataplane \
   risoluto-init risoluto)
+TOOLS := $(patsubst tests/tools/%.c,build/bin/%,$(wildcard tests/tools/*.c))
 FAKE_BINARIES := $(patsubst tests/fakes/%.c,$(B)/bin/%,$(FAKES))
 UNIT_BINARIES := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT))
 INTEGRATION_BINARIES := $(patsubst tests/%.c,$(B)/tests/%,$(INTEGRATION))
 FUZZ_BINARIES := $(patsubst tests/%.c,$(B)/tests/%,$(FUZZ))
 
-.PHONY: build fakes units integrations fuzzers
+.PHONY: build tools fakes units integrations fuzzers
 build: $(BINARIES) ## the four programs, in build/bin
+tools: $(TOOLS)
 fakes: $(FAKE_BINARIES)
 units: $(UNIT_BINARIES)
 integrations: $(INTEGRATION_BINARIES)
@@ -124,6 +126,12 @@ $(B)/bin/risoluto-init: $(INIT) dataplane/init/bundle.h
 $(FAKE_BINARIES): $(B)/bin/%: $(B)/obj/tests/fakes/%.o \
   $(call lib,fakes) $(call lib,common)
 	$(link) $(LIBS_FAKES)
+
+# The runner's own helpers: never with sanitizers.
+$(TOOLS): build/bin/%: tests/tools/%.c
+	@mkdir -p $(@D)
+	@echo "link $@"
+	$(Q)gcc -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) $(GCC_WARNINGS) -o $@ $<
 
 TEST_LIBS := $(foreach l,support control cli dataplane proto fakes common,\
   $(call lib,$(l)))
