@@ -3,6 +3,7 @@
 #include "dataplane/serve.h"
 
 #include "common/cleanup.h"
+#include "common/file.h"
 #include "common/log.h"
 #include "common/version.h"
 #include "dataplane/attempt/journal.h"
@@ -13,6 +14,7 @@
 #include "dataplane/workspace/workspace.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
@@ -27,6 +29,19 @@ struct plane {
     int halt_fd;
 };
 
+/* For whoever clears up after us: workers and volumes carry this id as the
+ * label risoluto.dataplane. */
+static int
+write_id(const struct plane *plane, const char *data_dir, struct err *err)
+{
+    AUTO_FREE char *path = file_join(data_dir, "dataplane-id");
+    const char *id = journal_id(plane->journal);
+
+    if (path == NULL)
+        return err_no_memory(err);
+    return file_write_atomic(path, id, strlen(id), 0644, err);
+}
+
 static int
 open_parts(struct plane *plane, const struct options *options, struct err *err)
 {
@@ -36,6 +51,7 @@ open_parts(struct plane *plane, const struct options *options, struct err *err)
     /* The journal's lock first: a second instance touches nothing. */
     if (journal_open(&plane->journal, options->data_dir,
             options->journal_max_bytes, err) != 0 ||
+        write_id(plane, options->data_dir, err) != 0 ||
         workspace_root_open(&plane->root, options->workspace_root, err) != 0)
         return -1;
     return docker_open(&plane->docker, options->docker_socket, err);

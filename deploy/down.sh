@@ -6,18 +6,27 @@ set -euo pipefail
 # shellcheck source=deploy/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# A worker belongs to us if its workspace is one of ours: another installation
-# on this machine has another folder.
+# Workers and volumes carry the id of the data plane that made them: another
+# installation on this machine has another.
+our_ids() {
+    local file
+    for file in "$STATE"/dataplane/dataplane-id "$STATE"/dev/dataplane/dataplane-id; do
+        [ ! -f "$file" ] || printf '%s\n' "$(cat "$file")"
+    done
+}
+
 our_workers() {
-    docker ps -aq --filter label=risoluto.attempt \
-        --format '{{.ID}} {{.Label "risoluto.workspace"}}' |
-        awk -v root="$WORKSPACES/" 'index($2, root) == 1 { print $1 }'
+    local id
+    for id in $(our_ids); do
+        docker ps -aq --filter "label=risoluto.dataplane=$id"
+    done
 }
 
 our_volumes() {
-    docker volume ls --filter label=risoluto.workspace \
-        --format '{{.Name}} {{.Label "risoluto.workspace"}}' |
-        awk -v root="$WORKSPACES/" 'index($2, root) == 1 { print $1 }'
+    local id
+    for id in $(our_ids); do
+        docker volume ls -q --filter "label=risoluto.dataplane=$id"
+    done
 }
 
 # The planes first, so that nobody starts a worker behind our back; the network

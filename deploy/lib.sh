@@ -235,8 +235,13 @@ export_settings() {
     export RISOLUTO_UID RISOLUTO_GID RISOLUTO_DOCKER_GID
     export RISOLUTO_CODEX_MODEL=${RISOLUTO_CODEX_MODEL:-}
     export RISOLUTO_API_KEY_TARGET='' RISOLUTO_MODEL_URL RISOLUTO_SECRETS_SERIAL
+    export RISOLUTO_REHEARSAL='' RISOLUTO_HOST_NAME
+    RISOLUTO_HOST_NAME=$(uname -n)
     RISOLUTO_MODEL_URL=${RISOLUTO_PROVIDER_BASE_URL:-}
-    rehearsing && RISOLUTO_MODEL_URL=http://model:$MODEL_PORT/v1
+    if rehearsing; then
+        RISOLUTO_REHEARSAL=1
+        RISOLUTO_MODEL_URL=http://model:$MODEL_PORT/v1
+    fi
     if [ -s "$API_KEY_FILE" ]; then
         RISOLUTO_API_KEY_TARGET=/run/secrets/api-key
     fi

@@ -44,15 +44,17 @@ make_network() {
 }
 
 start_model() {
-    local base_url=${RISOLUTO_PROVIDER_BASE_URL:-}
+    local base_url=${RISOLUTO_PROVIDER_BASE_URL:-} rehearsal=
     if rehearsing; then
         start model "$BIN/risoluto-rehearsal-model" \
             --bind "$(docker_gateway)" --port "$MODEL_PORT"
         # What an operator writes who has a model on this machine; the data
         # plane makes host.docker.internal of it.
+        rehearsal=1
         base_url=http://127.0.0.1:$MODEL_PORT/v1
     fi
     export RISOLUTO_PROVIDER_BASE_URL=$base_url
+    export RISOLUTO_REHEARSAL=$rehearsal
 }
 
 start_dataplane() {

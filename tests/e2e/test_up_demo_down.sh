@@ -14,6 +14,7 @@ unset OPENAI_API_KEY RISOLUTO_PROVIDER_BASE_URL DATA_DIR
 INSPECTED=$TMPDIR/inspected
 DEMO=$TMPDIR/demo.out
 WATCHER=
+DATAPLANE_ID=
 
 in_copy() { make -s -C "$COPY" "$@"; }
 
@@ -27,28 +28,11 @@ clean_up() {
 }
 
 # Writes down what the engine tells about each worker as it starts.
-watch_workers() {
-    docker events --filter event=start --filter label=risoluto.attempt \
-        --format '{{.ID}}' |
-        while read -r id; do
-            docker inspect "$id" >>"$INSPECTED" 2>/dev/null || true
-            docker top "$id" -eo args >>"$INSPECTED" 2>/dev/null || true
-        done
-}
-
-containers() {
-    docker ps -aq --filter "label=com.docker.compose.project=$RISOLUTO_PROJECT"
-}
-
-workers() {
-    docker ps -a --filter label=risoluto.attempt \
-        --format '{{.Names}} {{.Label "risoluto.workspace"}}' |
-        grep -F "$RISOLUTO_WORKSPACES/" || true
-}
+watch_workers() { docker ps -aq --filter "label=risoluto.dataplane=$DATAPLANE_ID"; }
 
 volumes() {
-    docker volume ls --format '{{.Name}} {{.Labels}}' |
-        grep -F -e "$RISOLUTO_WORKSPACES/" -e "$RISOLUTO_PROJECT" || true
+    docker volume ls -q --filter "label=risoluto.dataplane=$DATAPLANE_ID"
+    docker volume ls -q | grep -F "$RISOLUTO_PROJECT" || true
 }
 
 networks() {
@@ -118,6 +102,8 @@ up_again_changes_nothing() {
     [ "$before" = "$(containers | sort)" ]
 }
 
+has_a_volume() { [ -n "$(volumes)" ]; }
+
 secrets_are_gone() {
     ! [ -e "$COPY/.risoluto/write-token" ] && ! [ -e "$COPY/.risoluto/pki" ]
 }
@@ -152,6 +138,8 @@ main() {
     check "the worker has neither socket nor certificates" \
         worker_has_no_private_path
     check "make up again changes nothing" up_again_changes_nothing
+    DATAPLANE_ID=$(cat "$COPY/.risoluto/dataplane/dataplane-id")
+    check "the worker's caches are a volume of its own" has_a_volume
     check "make down ends with 0" in_copy down
     check "make down again ends with 0" in_copy down
     check "no container is left" is_empty containers
