@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The journal's writing half: each change of an attempt and the events that
- * tell of it are one transaction. Only the two journal files know its SQL. */
+ * The journal's writing: each change of an attempt and the events that
+ * tell of it are one transaction. Only the journal*.c files know its SQL. */
 #include "dataplane/attempt/journal.h"
 
 #include "common/cleanup.h"
@@ -13,9 +13,8 @@
 #include <string.h>
 
 enum {
-    ROW_OVERHEAD = 64,             /* what an event costs beside its text */
-    END_RESERVE = 1024 * 1024,     /* beyond max_bytes, for attempt.ended */
-    DISPATCH_MAX = 3 * 1024 * 1024 /* as JSON, kept with the attempt */
+    ROW_OVERHEAD = 64,        /* what an event costs beside its text */
+    END_RESERVE = 1024 * 1024 /* beyond max_bytes, for attempt.ended */
 };
 
 static const char *const migrations[] = {
@@ -194,21 +193,9 @@ journal_adopt_control(
 
 /* ---- one step of an attempt ---- */
 
-struct step_job {
-    struct journal *journal;
-    const char *attempt_id;
-    const struct journal_step *step;
-    const char *outcome; /* NULL: it goes on */
-    const char *message;
-    int64_t reserve; /* bytes beyond max_bytes that it may use */
-
-    enum attempt_state state; /* as stored */
-    int64_t seq;
-    int64_t pos;
-};
-
 static int
-load_attempt(struct db_conn *conn, struct step_job *job, struct err *err)
+load_attempt(
+    struct db_conn *conn, struct journal_step_job *job, struct err *err)
 {
     struct db_stmt *stmt;
     int row;
@@ -255,7 +242,8 @@ measure(const struct journal_step *step, int64_t *total, struct err *err)
 }
 
 static int
-reserve_space(struct db_conn *conn, const struct step_job *job, struct err *err)
+reserve_space(
+    struct db_conn *conn, const struct journal_step_job *job, struct err *err)
 {
     struct db_stmt *stmt;
     int64_t need;
@@ -281,7 +269,8 @@ reserve_space(struct db_conn *conn, const struct step_job *job, struct err *err)
 }
 
 static int
-insert_events(struct db_conn *conn, struct step_job *job, struct err *err)
+insert_events(
+    struct db_conn *conn, struct journal_step_job *job, struct err *err)
 {
     int64_t now = clock_wall_ms();
 
@@ -299,10 +288,10 @@ insert_events(struct db_conn *conn, struct step_job *job, struct err *err)
     return 0;
 }
 
-static int
-run_step(struct db_conn *conn, void *arg, struct err *err)
+int
+journal_db_step(struct db_conn *conn, void *arg, struct err *err)
 {
-    struct step_job *job = arg;
+    struct journal_step_job *job = arg;
     const struct journal_step *step = job->step;
 
     if (load_attempt(conn, job, err) != 0)
@@ -326,8 +315,8 @@ run_step(struct db_conn *conn, void *arg, struct err *err)
         step->log_cursor, job->outcome, job->message, job->attempt_id);
 }
 
-static void
-announce(struct journal *journal)
+void
+journal_db_announce(struct journal *journal)
 {
     pthread_mutex_lock(&journal->mutex);
     journal->version++;
@@ -336,12 +325,12 @@ announce(struct journal *journal)
 }
 
 static int
-write_step(struct step_job *job, struct err *err)
+write_step(struct journal_step_job *job, struct err *err)
 {
-    if (db_write(job->journal->db, run_step, job, err) != 0)
+    if (db_write(job->journal->db, journal_db_step, job, err) != 0)
         return -1;
     if (job->step->count > 0)
-        announce(job->journal);
+        journal_db_announce(job->journal);
     return 0;
 }
 
@@ -349,7 +338,7 @@ int
 journal_commit(struct journal *journal, const char *attempt_id,
     const struct journal_step *step, struct err *err)
 {
-    struct step_job job = {
+    struct journal_step_job job = {
         .journal = journal, .attempt_id = attempt_id, .step = step};
 
     return write_step(&job, err);
@@ -384,7 +373,7 @@ journal_end(struct journal *journal, const char *attempt_id,
     struct journal_entry entry = {.type = "attempt.ended"};
     const struct journal_step step = {
         .entries = &entry, .count = 1, .state = ATTEMPT_ENDED};
-    struct step_job job = {.journal = journal,
+    struct journal_step_job job = {.journal = journal,
         .attempt_id = attempt_id,
         .step = &step,
         .outcome = outcome_name(outcome),
@@ -401,215 +390,6 @@ journal_end(struct journal *journal, const char *attempt_id,
         return -1;
     entry.data_json = buf_str(&data);
     return write_step(&job, err);
-}
-
-/* ---- acceptance ---- */
-
-struct accept_job {
-    struct journal *journal;
-    const struct dispatch_request *request;
-    const char *dispatch_json;
-    const char *event_json;
-    bool known;
-};
-
-/* The dispatch without its credential: the journal is on disk. */
-static int
-encode_dispatch(
-    const struct dispatch_request *request, struct buf *out, struct err *err)
-{
-    struct dispatch_request copy = *request;
-    struct jw w;
-
-    copy.codex.api_key = NULL;
-    jw_init(&w, out);
-    schema_encode(&dispatch_request_schema, &copy, &w, NULL);
-    return buf_check(out, err);
-}
-
-static int
-encode_accepted(
-    const struct dispatch_request *request, struct buf *out, struct err *err)
-{
-    struct jw w;
-
-    jw_init(&w, out);
-    jw_obj(&w, NULL);
-    jw_int(&w, "attempt_number", request->attempt_number);
-    jw_int(&w, "fence", request->fence);
-    jw_str(&w, "issue_id", request->issue.id);
-    jw_str(&w, "identifier", request->issue.identifier);
-    jw_str(&w, "model", request->codex.model);
-    jw_str(&w, "image", request->sandbox.image);
-    jw_str(&w, "workspace_key", request->workspace.key);
-    jw_end_obj(&w);
-    return buf_check(out, err);
-}
-
-static int
-stale(struct err *err, int64_t fence, int64_t newest)
-{
-    return err_set(err, ERR_STALE_FENCE,
-        "fence %lld is older than %lld, which this host has seen",
-        (long long)fence, (long long)newest);
-}
-
-/* Looks at what is known of this attempt id. */
-static int
-find_attempt(struct db_conn *conn, struct accept_job *job, struct err *err)
-{
-    const struct dispatch_request *request = job->request;
-    struct db_stmt *stmt;
-    int64_t fence = 0;
-    int row;
-
-    if (db_query(conn, err, &stmt,
-            "SELECT fence FROM attempts WHERE attempt_id = ?", "t",
-            request->attempt_id) != 0)
-        return -1;
-    row = db_step(stmt, err);
-    if (row == 1)
-        fence = db_col_int(stmt, 0);
-    db_done(stmt);
-    if (row <= 0)
-        return row;
-    if (request->fence < fence)
-        return stale(err, request->fence, fence);
-    if (request->fence > fence)
-        return err_set(err, ERR_CONFLICT,
-            "attempt %s was accepted with another fence", request->attempt_id);
-    job->known = true;
-    return 0;
-}
-
-static int
-check_issue_fence(struct db_conn *conn, struct accept_job *job, struct err *err)
-{
-    const struct dispatch_request *request = job->request;
-    struct db_stmt *stmt;
-    int64_t fence = 0;
-    int row;
-
-    if (db_query(conn, err, &stmt,
-            "SELECT fence, attempt_id FROM fences WHERE issue_id = ?", "t",
-            request->issue.id) != 0)
-        return -1;
-    row = db_step(stmt, err);
-    if (row == 1) {
-        fence = db_col_int(stmt, 0);
-        /* It ran, was acknowledged and forgotten: it must not run again. */
-        job->known = fence == request->fence &&
-                     strcmp(db_col_text(stmt, 1), request->attempt_id) == 0;
-    }
-    db_done(stmt);
-    if (row <= 0)
-        return row;
-    if (request->fence < fence)
-        return stale(err, request->fence, fence);
-    return 0;
-}
-
-static int
-check_others(struct db_conn *conn, struct accept_job *job, struct err *err)
-{
-    const struct dispatch_request *request = job->request;
-    struct db_stmt *stmt;
-    int row;
-
-    if (db_query(conn, err, &stmt,
-            "SELECT attempt_id FROM attempts"
-            " WHERE issue_id = ? AND state <> ?",
-            "ti", request->issue.id, (int64_t)ATTEMPT_ENDED) != 0)
-        return -1;
-    row = db_step(stmt, err);
-    if (row == 1)
-        (void)err_set(err, ERR_CONFLICT,
-            "attempt %s of this issue has not ended", db_col_text(stmt, 0));
-    db_done(stmt);
-    if (row != 0)
-        return -1;
-    if (db_query(conn, err, &stmt,
-            "SELECT issue_id FROM workspaces"
-            " WHERE key = ? AND issue_id <> ?",
-            "tt", request->workspace.key, request->issue.id) != 0)
-        return -1;
-    row = db_step(stmt, err);
-    if (row == 1)
-        (void)err_set(err, ERR_CONFLICT, "workspace %s belongs to issue %s",
-            request->workspace.key, db_col_text(stmt, 0));
-    db_done(stmt);
-    return row != 0 ? -1 : 0;
-}
-
-static int
-insert_attempt(struct db_conn *conn, struct accept_job *job, struct err *err)
-{
-    const struct dispatch_request *request = job->request;
-
-    if (db_exec(conn, err,
-            "INSERT INTO fences (issue_id, fence, attempt_id) VALUES (?,?,?)"
-            " ON CONFLICT (issue_id) DO UPDATE SET fence = excluded.fence,"
-            " attempt_id = excluded.attempt_id",
-            "tit", request->issue.id, request->fence,
-            request->attempt_id) != 0 ||
-        db_exec(conn, err,
-            "INSERT OR IGNORE INTO workspaces (key, issue_id) VALUES (?, ?)",
-            "tt", request->workspace.key, request->issue.id) != 0)
-        return -1;
-    return db_exec(conn, err,
-        "INSERT INTO attempts (attempt_id, fence, issue_id, identifier,"
-        " state, started_at_ms, dispatch) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        "tittiit", request->attempt_id, request->fence, request->issue.id,
-        request->issue.identifier, (int64_t)ATTEMPT_ACCEPTED, clock_wall_ms(),
-        job->dispatch_json);
-}
-
-static int
-accept_attempt(struct db_conn *conn, void *arg, struct err *err)
-{
-    struct accept_job *job = arg;
-    const struct journal_entry entry = {
-        .type = "attempt.accepted", .data_json = job->event_json};
-    const struct journal_step step = {
-        .entries = &entry, .count = 1, .state = ATTEMPT_STATE_COUNT};
-    struct step_job first = {.journal = job->journal,
-        .attempt_id = job->request->attempt_id,
-        .step = &step};
-
-    job->known = false;
-    if (find_attempt(conn, job, err) != 0)
-        return -1;
-    if (!job->known && check_issue_fence(conn, job, err) != 0)
-        return -1;
-    if (job->known)
-        return 0;
-    if (check_others(conn, job, err) != 0 ||
-        insert_attempt(conn, job, err) != 0)
-        return -1;
-    return run_step(conn, &first, err);
-}
-
-int
-journal_accept(struct journal *journal, const struct dispatch_request *request,
-    bool *known, struct err *err)
-{
-    AUTO(buf_free) struct buf dispatch;
-    AUTO(buf_free) struct buf event;
-    struct accept_job job = {.journal = journal, .request = request};
-
-    buf_init(&dispatch, DISPATCH_MAX);
-    buf_init(&event, JOURNAL_EVENT_MAX);
-    if (encode_dispatch(request, &dispatch, err) != 0 ||
-        encode_accepted(request, &event, err) != 0)
-        return -1;
-    job.dispatch_json = buf_str(&dispatch);
-    job.event_json = buf_str(&event);
-    if (db_write(journal->db, accept_attempt, &job, err) != 0)
-        return -1;
-    *known = job.known;
-    if (!job.known)
-        announce(journal);
-    return 0;
 }
 
 /* ---- workspaces ---- */

@@ -158,7 +158,7 @@ static int
 collect_events(
     struct db_stmt *stmt, const struct events_job *job, struct err *err)
 {
-    struct event_message *events =
+    AUTO_FREE struct event_message *events =
         calloc((size_t)job->limit, sizeof(struct event_message));
     size_t bytes = 0;
     int row = 1;
@@ -171,10 +171,16 @@ collect_events(
            (row = db_step(stmt, err)) == 1) {
         struct event_message *event = &events[job->out->len++];
 
-        if (read_event(stmt, event, err) != 0)
+        if (read_event(stmt, event, err) != 0) {
+            (void)STEAL(events); /* released with the reply */
             return -1;
+        }
         bytes += strlen(event->data);
     }
+    if (job->out->len == 0)
+        job->out->items = NULL;
+    else
+        (void)STEAL(events);
     return row < 0 ? -1 : 0;
 }
 

@@ -193,11 +193,16 @@ workspace_root_close(struct workspace_root *root)
 
 /* ---- listing ---- */
 
+/* The most recently changed first. */
 static int
-by_name(const void *a, const void *b)
+by_time(const void *a, const void *b)
 {
-    return strcmp(((const struct workspace_info *)a)->key,
-        ((const struct workspace_info *)b)->key);
+    const struct workspace_info *left = a;
+    const struct workspace_info *right = b;
+
+    if (left->modified_at_ms != right->modified_at_ms)
+        return left->modified_at_ms > right->modified_at_ms ? -1 : 1;
+    return strcmp(left->key, right->key);
 }
 
 static int
@@ -225,26 +230,40 @@ add_info(const struct workspace_root *root, const char *key, struct slice *list,
     return 0;
 }
 
+static int
+collect(const struct workspace_root *root, struct slice *list, struct err *err)
+{
+    AUTO(close_dir) DIR *dir = opendir(root->path);
+    struct dirent *entry;
+
+    if (dir == NULL)
+        return err_sys(err, "%s", root->path);
+    while ((entry = readdir(dir)) != NULL)
+        if (workspace_key_is_valid(entry->d_name) &&
+            add_info(root, entry->d_name, list, err) != 0)
+            return -1;
+    return 0;
+}
+
 int
 workspace_list(const struct workspace_root *root, int64_t limit,
     struct workspaces_reply *out, struct err *err)
 {
-    AUTO(close_dir) DIR *dir = opendir(root->path);
     struct slice *list = &out->workspaces;
-    struct dirent *entry;
+    struct workspace_info *items;
 
     memset(out, 0, sizeof(*out));
-    if (dir == NULL)
-        return err_sys(err, "%s", root->path);
-    while ((int64_t)list->len < limit && (entry = readdir(dir)) != NULL) {
-        if (!workspace_key_is_valid(entry->d_name))
-            continue;
-        if (add_info(root, entry->d_name, list, err) != 0) {
-            schema_release(&workspaces_reply_schema, out);
-            return -1;
-        }
+    if (collect(root, list, err) != 0) {
+        schema_release(&workspaces_reply_schema, out);
+        return -1;
     }
+    items = list->items;
     if (list->len > 1)
-        qsort(list->items, list->len, sizeof(struct workspace_info), by_name);
+        qsort(items, list->len, sizeof(*items), by_time);
+    while ((int64_t)list->len > limit) {
+        list->len--;
+        free(items[list->len].key);
+        free(items[list->len].path);
+    }
     return 0;
 }

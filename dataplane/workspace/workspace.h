@@ -99,7 +99,8 @@ int workspace_exists(const struct workspace_root *root, const char *key,
 int workspace_remove(const struct workspace_root *root, const char *key,
     bool *removed, struct err *err);
 
-/* At most limit workspaces by name; attempt_id is left NULL. */
+/* At most limit workspaces, the most recently changed first; attempt_id is
+ * left NULL. */
 int workspace_list(const struct workspace_root *root, int64_t limit,
     struct workspaces_reply *out, struct err *err);
 
