@@ -93,6 +93,9 @@ $(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
 $(call obj,control/web/assets.c): $(wildcard control/web/index.html \
   control/web/app.*)
 
+# It takes the profile in as it is (.incbin).
+$(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
+
 $(call lib,common): $(call obj,$(COMMON))
 $(call lib,proto): $(call obj,$(PROTO))
 $(call lib,control): $(call obj,$(CONTROL))
@@ -118,7 +121,7 @@ $(B)/bin/risoluto: $(call obj,control/cli/main.c) \
   $(foreach l,cli common,$(call lib,$(l)))
 	$(link) $(LIBS_CLI)
 # Static: it must run in any image that an operator brings.
-$(B)/bin/risoluto-init: $(INIT) dataplane/init/bundle.h
+$(B)/bin/risoluto-init: $(INIT) $(wildcard dataplane/init/*.h) common/version.h
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)gcc -std=gnu11 -D_GNU_SOURCE -I. -O2 -static $(WARNINGS) $(GCC_WARNINGS) \

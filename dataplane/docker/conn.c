@@ -68,26 +68,23 @@ docker_conn_open(struct docker_conn **out, const char *socket_path,
     int64_t deadline_ms, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    AUTO_CLOSE int fd = -1;
-    struct docker_conn *conn = NULL;
+    AUTO(docker_conn_close_ptr) struct docker_conn *conn = NULL;
 
     if (strlen(socket_path) >= sizeof(address.sun_path))
         return err_set(err, ERR_INVALID,
             "the Docker socket's path is longer than %zu bytes",
             sizeof(address.sun_path) - 1);
     memcpy(address.sun_path, socket_path, strlen(socket_path) + 1);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return err_sys(err, "make a socket for the Docker Engine");
-    if (connect_within(fd, &address, deadline_ms) != 0)
-        return unreachable(socket_path, errno, err);
     conn = calloc(1, sizeof(*conn));
     if (conn == NULL)
         return err_no_memory(err);
-    conn->fd = fd;
-    fd = -1;
     docker_http_init(&conn->http);
-    *out = conn;
+    conn->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (conn->fd < 0)
+        return err_sys(err, "make a socket for the Docker Engine");
+    if (connect_within(conn->fd, &address, deadline_ms) != 0)
+        return unreachable(socket_path, errno, err);
+    *out = STEAL(conn);
     return 0;
 }
 
@@ -96,7 +93,8 @@ docker_conn_close(struct docker_conn *conn)
 {
     if (conn == NULL)
         return;
-    (void)close(conn->fd);
+    if (conn->fd >= 0)
+        (void)close(conn->fd);
     free(conn);
 }
 

@@ -90,7 +90,7 @@ docker_parse_size(const char *text, int64_t *bytes, struct err *err)
     int shift = 0;
 
     for (; is_digit(*at) && number < INT64_MAX / 20; at++)
-        number = number * 10 + (*at - '0');
+        number = number * 10 + (int64_t)(*at - '0');
     shift = at == text ? -1 : unit_shift(at);
     if (shift < 0 || number == 0)
         return err_set(err, ERR_INVALID,
@@ -107,16 +107,16 @@ int
 docker_parse_cpus(const char *text, int64_t *nano, struct err *err)
 {
     int64_t value = 0;
-    int64_t scale = 1000 * 1000 * 1000;
+    int64_t scale = 1000000000;
     const char *at = text;
 
-    for (; is_digit(*at) && value < 100 * 1000; at++)
-        value = value * 10 + (*at - '0');
+    for (; is_digit(*at) && value < 100000; at++)
+        value = value * 10 + (int64_t)(*at - '0');
     value = at == text ? 0 : value * scale;
     if (at != text && at[0] == '.' && is_digit(at[1])) {
         for (at++; is_digit(*at) && scale > 1; at++) {
             scale /= 10;
-            value += (*at - '0') * scale;
+            value += (int64_t)(*at - '0') * scale;
         }
     }
     if (value == 0 || *at != '\0')
@@ -312,8 +312,6 @@ write_tmpfs(struct jw *w, const struct docker_create *spec, struct err *err)
 static void
 write_log(struct jw *w, const struct docker_create *spec)
 {
-    char count[24];
-
     jw_obj(w, "LogConfig");
     jw_str(
         w, "Type", spec->log_driver != NULL ? spec->log_driver : "json-file");
@@ -321,6 +319,8 @@ write_log(struct jw *w, const struct docker_create *spec)
     if (spec->log_max_size != NULL)
         jw_str(w, "max-size", spec->log_max_size);
     if (spec->log_max_file > 0) {
+        char count[24];
+
         (void)snprintf(
             count, sizeof(count), "%lld", (long long)spec->log_max_file);
         jw_str(w, "max-file", count);

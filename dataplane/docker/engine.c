@@ -246,8 +246,13 @@ docker_refused(
         return err_set(err, code_of_status(reply->status),
             "%s: the Docker Engine answered %d", what, reply->status);
     /* It may quote what a stranger wrote: no control bytes get further. */
-    for (; *from != '\0' && len < sizeof(reason) - 1; from++)
-        reason[len++] = *from >= ' ' && *from < 0x7f ? *from : '?';
+    for (; *from != '\0' && len < sizeof(reason) - 1; from++) {
+        char c = *from;
+
+        if (c < ' ' || c >= 0x7f)
+            c = '?';
+        reason[len++] = c;
+    }
     reason[len] = '\0';
     return err_set(err, code_of_status(reply->status), "%s: %s", what, reason);
 }

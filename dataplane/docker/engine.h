@@ -39,10 +39,10 @@ int docker_call(struct docker *docker, const struct docker_request *request,
 int docker_call_ok(struct docker *docker, const struct docker_request *request,
     const char *what, struct docker_reply *reply, struct err *err);
 
-/* Asks and leaves the body to be read from *conn (to close). Any status but
+/* Asks and leaves the body to be read from *out (to close). Any status but
  * `expected` is an error with the engine's message. */
 int docker_stream(struct docker *docker, const struct docker_request *request,
-    int expected, const char *what, struct docker_conn **conn, struct err *err);
+    int expected, const char *what, struct docker_conn **out, struct err *err);
 
 /* An error from an answer: "what: the engine's message". Returns -1. */
 int docker_refused(

@@ -153,19 +153,18 @@ finish_head(struct docker_http *http, struct err *err)
 {
     if (http->chunked && http->has_length)
         return broken("Content-Length with Transfer-Encoding", err);
-    if (http->status == 101) {
-        http->state = DOCKER_HTTP_STREAM;
-    } else if (http->status < 200) {
+    if (http->status < 200 && http->status != 101) {
         docker_http_init(http); /* "100 Continue": the real one follows */
-    } else if (http->status == 204 || http->status == 304) {
-        http->state = DOCKER_HTTP_DONE;
-    } else if (http->chunked) {
-        http->state = DOCKER_HTTP_CHUNK_SIZE;
-    } else if (http->has_length) {
-        http->state = http->left > 0 ? DOCKER_HTTP_BODY : DOCKER_HTTP_DONE;
-    } else {
-        http->state = DOCKER_HTTP_STREAM;
+        return 0;
     }
+    if (http->status == 204 || http->status == 304)
+        http->state = DOCKER_HTTP_DONE;
+    else if (http->status == 101 || (!http->chunked && !http->has_length))
+        http->state = DOCKER_HTTP_STREAM;
+    else if (http->chunked)
+        http->state = DOCKER_HTTP_CHUNK_SIZE;
+    else
+        http->state = http->left > 0 ? DOCKER_HTTP_BODY : DOCKER_HTTP_DONE;
     return 0;
 }
 

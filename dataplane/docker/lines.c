@@ -262,8 +262,10 @@ engine_error(struct docker_lines *lines, struct err *err)
     for (size_t i = 0; i < part->piece.len; i++) {
         char c = part->piece.data[i];
 
+        if (c < ' ' || c >= 0x7f)
+            c = ' ';
         if (len < sizeof(lines->engine) - 1)
-            lines->engine[len++] = c >= ' ' && c < 0x7f ? c : ' ';
+            lines->engine[len++] = c;
     }
     lines->engine[len] = '\0';
     part->piece.len = 0;
@@ -316,12 +318,11 @@ int
 docker_lines_feed(struct docker_lines *lines, const char *data, size_t len,
     size_t *used, struct docker_line *line, struct err *err)
 {
-    int got = 0;
-
     *used = 0;
     take_back(lines);
     for (;;) {
         size_t n = 0;
+        int got = 0;
 
         while (lines->part.piece.len > 0) {
             got = take_part(lines, line, err);

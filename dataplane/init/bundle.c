@@ -161,17 +161,16 @@ take_command(struct cursor *in, struct bundle *out)
 static int
 take_section(struct cursor *in, struct bundle *out)
 {
-    char kind = '\0';
+    char *kind = in->at;
 
     if (in->end - in->at < 2 || in->at[1] != ' ')
         return fail(in, "no section where one should begin");
-    kind = in->at[0];
     in->at += 2;
-    if (kind == 'F' && out->preflight.argc == 0)
+    if (*kind == 'F' && out->preflight.argc == 0)
         return take_file(in, out);
-    if (kind == 'P')
+    if (*kind == 'P')
         return take_preflight(in, out);
-    if (kind == 'X')
+    if (*kind == 'X')
         return take_command(in, out);
     return fail(in, "a section that is unknown or out of order");
 }

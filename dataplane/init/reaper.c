@@ -132,8 +132,9 @@ kill_rest(pid_t pid)
         return;
     }
     (void)kill(-1, SIGKILL);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        continue;
+    do
+        errno = 0;
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR);
 }
 
 /* The next of our signals, or 0 at the deadline (-1: none). */

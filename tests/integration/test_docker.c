@@ -343,7 +343,7 @@ Test(docker, a_log_resumes_without_gap_or_duplicate)
             got = docker_log_next(log, -1, WAIT_MS, &line, &err);
             if (got != 1)
                 break;
-            cr_assert_eq(atol(line.text), next[line.is_stderr],
+            cr_assert_eq(strtol(line.text, NULL, 10), next[line.is_stderr],
                 "stream %d at %.20s, expected %ld", line.is_stderr, line.text,
                 next[line.is_stderr]);
             if (!line.is_stderr && next[0] % 10 == 7)
@@ -384,7 +384,7 @@ Test(docker, long_lines_come_whole_up_to_the_limit)
     cr_assert_eq(docker_log_next(log, -1, WAIT_MS, &line, &err), 2);
     docker_log_close(log);
 
-    log = follow("", 2 * 1024 * 1024);
+    log = follow("", 2097152);
     next_line(log, &line);
     next_line(log, &line);
     cr_assert_eq(line.len, 1000000);

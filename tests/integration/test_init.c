@@ -21,7 +21,7 @@
 #define READY "o {\"risoluto_init\":\"ready\"}\n"
 #define EXEC "o {\"risoluto_init\":\"exec\"}\n"
 
-enum { WAIT_MS = 30 * 1000 };
+enum { WAIT_MS = 30 * 1000, BUNDLES_MAX = 2 * BUNDLE_BYTES_MAX };
 
 static struct docker *engine;
 static struct err err;
@@ -46,8 +46,8 @@ setup(void)
         bin != NULL ? bin : "build/bin");
     cr_assert_not_null(realpath(path, init_path), "%s is not built", path);
     test_name(name);
-    buf_init(&bundle, 2 * BUNDLE_BYTES_MAX);
-    buf_init(&output, 64 * 1024);
+    buf_init(&bundle, BUNDLES_MAX);
+    buf_init(&output, 65536);
 }
 
 static void
@@ -138,7 +138,7 @@ send_bundle(const char *rest)
 {
     AUTO(buf_free) struct buf all = {0};
 
-    buf_init(&all, 2 * BUNDLE_BYTES_MAX);
+    buf_init(&all, BUNDLES_MAX);
     buf_printf(&all, BUNDLE_MAGIC "%zu\n", bundle.len);
     buf_append(&all, bundle.data, bundle.len);
     buf_puts(&all, rest);
@@ -418,7 +418,7 @@ Test(init, nobody_looks_into_pid_1)
     while (rss != NULL && (rss[3] < '0' || rss[3] > '9'))
         rss = strstr(rss + 1, "\no ");
     cr_assert_not_null(rss, "%s", text);
-    cr_assert_lt(atol(rss + 3), 2048, "%s", text);
+    cr_assert_lt(strtol(rss + 3, NULL, 10), 2048, "%s", text);
     cr_assert_not_null(strstr(rss + 1, "\no 0\n"), "%s", text);
 }
 

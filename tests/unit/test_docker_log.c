@@ -40,7 +40,7 @@ static void
 open_reading(struct reading *reading, const char *since)
 {
     memset(reading, 0, sizeof(*reading));
-    buf_init(&reading->text, 100 * 1000);
+    buf_init(&reading->text, 100000);
     cr_assert_eq(
         docker_lines_new(&reading->lines, LINE_LIMIT, since, &reading->err), 0,
         "%s", reading->err.message);
