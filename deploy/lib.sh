@@ -247,6 +247,6 @@ export_settings() {
     fi
     # A container keeps the file that it was started with, so a replaced secret
     # must replace the container: this changes when one of the files does.
-    RISOLUTO_SECRETS_SERIAL=$(stat -c %i:%Y "$API_KEY_FILE" "$TOKEN_FILE" \
-        "$STATE"/pki/*.crt 2>/dev/null | sha | cut -c1-12)
+    RISOLUTO_SECRETS_SERIAL=$({ stat -c %i:%Y "$API_KEY_FILE" "$TOKEN_FILE" \
+        "$STATE"/pki/*.crt 2>/dev/null || true; } | sha | cut -c1-12)
 }

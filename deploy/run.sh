@@ -79,7 +79,7 @@ start_control() {
 serves() {
     local line
     exec 3<>"/dev/tcp/127.0.0.1/$PORT" || return 1
-    printf 'GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&3
+    printf 'GET /healthz HTTP/1.0\r\nHost: 127.0.0.1:%s\r\n\r\n' "$PORT" >&3
     read -r line <&3 || line=
     exec 3>&-
     [[ $line == *" 200 "* ]]

@@ -85,7 +85,7 @@ only_loopback_is_published() {
     local id
     for id in $(containers); do
         docker port "$id"
-    done | grep -v "^4000/tcp -> 127.0.0.1:$RISOLUTO_PORT\$" && return 1
+    done | grep -v "^$RISOLUTO_PORT/tcp -> 127.0.0.1:$RISOLUTO_PORT\$" && return 1
     return 0
 }
 
