@@ -316,13 +316,11 @@ on_bad_request(struct mg_connection *conn, int status, const char *message)
     (void)message; /* its words change with its version */
     ex.request = (struct http_request){.method = "GET", .path = ""};
     http_call_init(&call, &ex.request);
-    if (status == 413)
-        (void)err_set(&err, ERR_TOO_LARGE,
-            "the request's head is larger than %d bytes", (int)HEAD_MAX);
-    else
-        (void)err_set(&err, ERR_INVALID, "this is no valid HTTP/1.1 request");
+    (void)err_set(&err, ERR_INVALID,
+        "this is no valid HTTP request, or its head is larger than %d bytes",
+        (int)HEAD_MAX);
     http_reply_error(&call, &err);
-    call.reply.status = status == 413 ? 431 : status;
+    call.reply.status = status;
     atomic_fetch_add(&server->app.requests[HTTP_CLASS_NONE]
                                           [status / 100 % HTTP_STATUS_CLASSES],
         1);
