@@ -240,7 +240,9 @@ write_bundle(struct run *run)
     if (codex_bundle(run->request, run->workspace.path, &bundle, &err) != 0)
         return run_failed(run,
             err.code == ERR_CONFIG ? OUTCOME_CONFIG : OUTCOME_INTERNAL, &err);
-    if (docker_stdin_write(
+    if (docker_stdin_open(
+            run->deps->docker, run->container, &run->input, &err) != 0 ||
+        docker_stdin_write(
             run->input, bundle.data, bundle.len, BUNDLE_TIMEOUT_MS, &err) != 0)
         /* A worker that died at once: its log tells, so read on. */
         log_failure(&run->log, "bundle not written", &err);
@@ -254,9 +256,6 @@ start_container(struct run *run)
     struct err err = ERR_INIT;
     struct run_note note;
 
-    /* stdin first: what is written right after the start is not lost. */
-    if (docker_stdin_open(docker, run->container, &run->input, &err) != 0)
-        return run_failed(run, OUTCOME_ENGINE, &err);
     if (docker_start(docker, run->container, &err) != 0)
         return run_failed(run, OUTCOME_ENGINE, &err);
     run->started = true;

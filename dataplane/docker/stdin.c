@@ -56,9 +56,8 @@ docker_stdin_write(struct docker_stdin *in, const void *data, size_t len,
     struct docker_piece ignored = {0};
     int got = 0;
 
-    if (in->broken)
-        return err_set(err, ERR_STATE,
-            "the container's stdin failed before and must be opened again");
+    if (in == NULL || in->broken)
+        return err_set(err, ERR_STATE, "the container's stdin is not open");
     /* The engine closes its side when the container ends; a write would
      * still succeed and go nowhere. */
     do

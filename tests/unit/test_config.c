@@ -212,8 +212,8 @@ Test(config, values_are_held_to_type_bounds_and_choices)
         const char *front;
         const char *message;
     } cases[] = {
-        {"server: {port: 0}\n",
-            "WORKFLOW.md:2: server.port: 0 is not within 1..65535"},
+        {"server: {port: -1}\n",
+            "WORKFLOW.md:2: server.port: -1 is not within 0..65535"},
         {"server: {port: 70000}\n", "70000 is not within"},
         {"server: {port: 99999999999999999999}\n", "expected a whole number"},
         {"server: {port: four}\n", "expected a whole number, not \"four\""},
