@@ -93,9 +93,6 @@ $(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
 $(call obj,control/web/assets.c): $(wildcard control/web/index.html \
   control/web/app.*)
 
-# It takes the profile in as it is (.incbin).
-$(call obj,dataplane/docker/seccomp.c): deploy/seccomp-risoluto.json
-
 $(call lib,common): $(call obj,$(COMMON))
 $(call lib,proto): $(call obj,$(PROTO))
 $(call lib,control): $(call obj,$(CONTROL))
