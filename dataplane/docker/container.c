@@ -160,8 +160,8 @@ docker_inspect(struct docker *docker, const char *id, struct docker_state *out,
     };
     (void)snprintf(out->status, sizeof(out->status), "%s",
         json_str(json_get(state, "Status"), ""));
-    (void)snprintf(out->error, sizeof(out->error), "%s",
-        json_str(json_get(state, "Error"), ""));
+    docker_plain_text(
+        out->error, sizeof(out->error), json_str(json_get(state, "Error"), ""));
     return 0;
 }
 

@@ -98,7 +98,8 @@ struct docker_container {
     char state[32];
 };
 
-/* All containers that carry the label (any state); *list to free. */
+/* All containers that carry the label, "NAME" or "NAME=VALUE" (any state);
+ * *list to free. */
 int docker_list(struct docker *docker, const char *label,
     struct docker_container **list, size_t *count, struct err *err);
 

@@ -234,26 +234,32 @@ code_of_status(int status)
     }
 }
 
+void
+docker_plain_text(char *out, size_t size, const char *text)
+{
+    size_t len = 0;
+
+    for (; *text != '\0' && len < size - 1; text++) {
+        char c = *text;
+
+        if (c < ' ' || c >= 0x7f)
+            c = '?';
+        out[len++] = c;
+    }
+    out[len] = '\0';
+}
+
 int
 docker_refused(
     const struct docker_reply *reply, const char *what, struct err *err)
 {
     const char *from = json_str(json_get(reply->json, "message"), NULL);
     char reason[REASON_MAX];
-    size_t len = 0;
 
     if (from == NULL)
         return err_set(err, code_of_status(reply->status),
             "%s: the Docker Engine answered %d", what, reply->status);
-    /* It may quote what a stranger wrote: no control bytes get further. */
-    for (; *from != '\0' && len < sizeof(reason) - 1; from++) {
-        char c = *from;
-
-        if (c < ' ' || c >= 0x7f)
-            c = '?';
-        reason[len++] = c;
-    }
-    reason[len] = '\0';
+    docker_plain_text(reason, sizeof(reason), from);
     return err_set(err, code_of_status(reply->status), "%s: %s", what, reason);
 }
 

@@ -48,6 +48,10 @@ int docker_stream(struct docker *docker, const struct docker_request *request,
 int docker_refused(
     const struct docker_reply *reply, const char *what, struct err *err);
 
+/* A copy of at most size bytes with the NUL, fit for a terminal and a log: what
+ * the engine says may quote what a stranger wrote. */
+void docker_plain_text(char *out, size_t size, const char *text);
+
 /* "/containers/ID" + rest, refusing an id that is none. */
 int docker_container_target(
     struct buf *out, const char *id, const char *rest, struct err *err);
