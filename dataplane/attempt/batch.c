@@ -2,8 +2,9 @@
  * Collects a session's events and lines until they are committed. */
 #include "dataplane/attempt/batch.h"
 
+#include "common/cleanup.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -24,9 +25,8 @@ static void
 drop_entries(struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
-        /* batch_event made these copies itself. */
-        free((void *)(uintptr_t)batch->entries[i].type);
-        free((void *)(uintptr_t)batch->entries[i].data_json);
+        free(batch->entries[i].type);
+        free(batch->entries[i].data);
     }
     batch->count = 0;
     batch->bytes = 0;
@@ -46,7 +46,7 @@ static int
 grow(struct batch *batch, struct err *err)
 {
     size_t cap = batch->cap == 0 ? 16 : batch->cap * 2;
-    struct journal_entry *grown;
+    struct batch_entry *grown;
 
     if (batch->count < batch->cap)
         return 0;
@@ -62,23 +62,22 @@ int
 batch_event(struct batch *batch, const char *type, const char *data_json,
     struct err *err)
 {
-    struct journal_entry entry;
+    struct batch_entry entry;
     size_t len = strlen(data_json);
 
     if (batch->bytes + len > BATCH_BYTES_MAX)
         return err_set(err, ERR_TOO_LARGE, "one line made too many events");
     if (grow(batch, err) != 0)
         return -1;
-    entry.type = strdup(type);
-    entry.data_json = strdup(data_json);
-    batch->entries[batch->count++] = entry;
-    batch->bytes += len;
-    if (entry.type == NULL || entry.data_json == NULL) {
-        batch->count--;
-        free((void *)(uintptr_t)entry.type);
-        free((void *)(uintptr_t)entry.data_json);
+    entry =
+        (struct batch_entry){.type = strdup(type), .data = strdup(data_json)};
+    if (entry.type == NULL || entry.data == NULL) {
+        free(entry.type);
+        free(entry.data);
         return err_no_memory(err);
     }
+    batch->entries[batch->count++] = entry;
+    batch->bytes += len;
     return 0;
 }
 
@@ -114,8 +113,8 @@ int
 batch_commit(struct batch *batch, struct journal *journal,
     const char *attempt_id, struct err *err)
 {
-    const struct journal_step step = {.entries = batch->entries,
-        .count = batch->count,
+    AUTO_FREE struct journal_entry *entries = NULL;
+    struct journal_step step = {.count = batch->count,
         .state = batch->state,
         .log_cursor = batch->moved ? batch->cursor : NULL};
 
@@ -123,6 +122,13 @@ batch_commit(struct batch *batch, struct journal *journal,
     if (batch->count == 0 && batch->state == ATTEMPT_STATE_COUNT &&
         !(batch->moved && batch->outbox.len > 0))
         return 0;
+    entries = calloc(batch->count + 1, sizeof(*entries));
+    if (entries == NULL)
+        return err_no_memory(err);
+    for (size_t i = 0; i < batch->count; i++)
+        entries[i] = (struct journal_entry){.type = batch->entries[i].type,
+            .data_json = batch->entries[i].data};
+    step.entries = entries;
     if (journal_commit(journal, attempt_id, &step, err) != 0)
         return -1;
     drop_entries(batch);

@@ -13,8 +13,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct batch_entry {
+    char *type;
+    char *data;
+};
+
 struct batch {
-    struct journal_entry *entries; /* their strings are owned */
+    struct batch_entry *entries;
     size_t count;
     size_t cap;
     size_t bytes;

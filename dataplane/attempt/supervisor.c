@@ -309,33 +309,34 @@ give_back_room(struct supervisor *supervisor, struct attempt *attempt)
 }
 
 /* It is in the list (so that its workspace is taken) before it is accepted. */
-static int
+static struct attempt *
 take_room(struct supervisor *supervisor, const struct dispatch_request *request,
-    struct attempt **out, struct err *err)
+    struct err *err)
 {
     struct attempt *attempt = calloc(1, sizeof(*attempt));
 
-    if (attempt == NULL)
-        return err_no_memory(err);
+    if (attempt == NULL) {
+        (void)err_no_memory(err);
+        return NULL;
+    }
     if (inbox_init(&attempt->inbox, err) != 0) {
         free(attempt);
-        return -1;
+        return NULL;
     }
     attempt->supervisor = supervisor;
     attempt->refs = 1;
     pthread_mutex_lock(&supervisor->mutex);
     if (check_room(supervisor, request, err) != 0) {
         unref(attempt);
-        pthread_mutex_unlock(&supervisor->mutex);
-        return -1;
+        attempt = NULL;
+    } else {
+        attempt->request = *request;
+        attempt->next = supervisor->attempts;
+        supervisor->attempts = attempt;
+        supervisor->running++;
     }
-    attempt->request = *request;
-    attempt->next = supervisor->attempts;
-    supervisor->attempts = attempt;
-    supervisor->running++;
     pthread_mutex_unlock(&supervisor->mutex);
-    *out = attempt;
-    return 0;
+    return attempt;
 }
 
 /* Is this attempt known? Then *reply says in which state it is. */
@@ -352,8 +353,10 @@ reply_if_known(struct supervisor *supervisor,
             supervisor->deps.journal, request->attempt_id, &status, err) != 0)
         return err->code == ERR_NOT_FOUND ? 0 : -1;
     found = status.attempts.items;
-    *known = true;
-    reply->state = STEAL(found->state);
+    if (found != NULL) {
+        *known = true;
+        reply->state = STEAL(found->state);
+    }
     schema_release(&status_reply_schema, &status);
     return journal_check_fence(
         supervisor->deps.journal, request->attempt_id, request->fence, err);
@@ -395,40 +398,43 @@ accept_attempt(struct supervisor *supervisor, struct attempt *attempt,
     return 0;
 }
 
+/* The request is zeroed when an attempt's thread owns it now. */
+static int
+start_attempt(struct supervisor *supervisor, struct dispatch_request *request,
+    struct dispatch_reply *reply, struct err *err)
+{
+    struct attempt *attempt = take_room(supervisor, request, err);
+    int result;
+
+    if (attempt == NULL)
+        return -1;
+    result = accept_attempt(supervisor, attempt, reply, err);
+    if (result == 0 && reply->accepted)
+        result = launch(supervisor, attempt, err);
+    if (result == 0 && reply->accepted)
+        memset(request, 0, sizeof(*request));
+    else /* failed; or known, ended and forgotten */
+        give_back_room(supervisor, attempt);
+    return result;
+}
+
 int
 supervisor_dispatch(struct supervisor *supervisor,
     struct dispatch_request *request, struct dispatch_reply *reply,
     struct err *err)
 {
-    struct attempt *attempt = NULL;
     bool known = false;
 
     memset(reply, 0, sizeof(*reply));
     if (check_request(request, err) != 0 ||
-        reply_if_known(supervisor, request, reply, &known, err) != 0)
-        goto fail;
-    if (known) {
-        schema_release(&dispatch_request_schema, request);
-        return 0;
+        reply_if_known(supervisor, request, reply, &known, err) != 0 ||
+        (!known && (check_engine(supervisor, request, err) != 0 ||
+                       start_attempt(supervisor, request, reply, err) != 0))) {
+        schema_release(&dispatch_reply_schema, reply);
+        return -1;
     }
-    if (check_engine(supervisor, request, err) != 0 ||
-        take_room(supervisor, request, &attempt, err) != 0)
-        goto fail;
-    if (accept_attempt(supervisor, attempt, reply, err) != 0 ||
-        (reply->accepted && launch(supervisor, attempt, err) != 0)) {
-        give_back_room(supervisor, attempt);
-        goto fail;
-    }
-    if (reply->accepted) {
-        memset(request, 0, sizeof(*request)); /* the thread owns it */
-        return 0;
-    }
-    give_back_room(supervisor, attempt); /* known, and forgotten */
     schema_release(&dispatch_request_schema, request);
     return 0;
-fail:
-    schema_release(&dispatch_reply_schema, reply);
-    return -1;
 }
 
 /* ---- calls ---- */

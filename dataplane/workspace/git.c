@@ -236,7 +236,7 @@ git_run(const struct git *git, const char *const *argv, int *exit_code,
     if (options.timeout_ms <= 0)
         return err_set(err, ERR_TIMEOUT, "no time left for git %s", argv[1]);
     buf_init(&output, OUTPUT_MAX);
-    buf_init(&env.text, PAIR_MAX * ENV_MAX);
+    buf_init(&env.text, (size_t)PAIR_MAX * ENV_MAX);
     rv = fill_environment(&env, git, err);
     if (rv == 0)
         rv = proc_run(&options, &output, &result, err);

@@ -233,7 +233,7 @@ Test(journal, bounds_a_reply_by_count_and_by_bytes)
 
     buf_init(&big, JOURNAL_EVENT_MAX);
     buf_puts(&big, "{\"a\":\"");
-    for (size_t i = 0; i < 900 * 1024; i++)
+    for (size_t i = 0; i < (size_t)900 * 1024; i++)
         buf_putc(&big, 'x');
     buf_puts(&big, "\"}");
     must_accept(ATTEMPT_A, "one", 1);
@@ -251,7 +251,7 @@ Test(journal, bounds_a_reply_by_count_and_by_bytes)
 
 Test(journal, refuses_an_event_that_no_reply_could_carry)
 {
-    AUTO_FREE char *big = calloc(1, JOURNAL_EVENT_MAX + 2);
+    static char big[JOURNAL_EVENT_MAX + 2];
 
     memset(big, 'x', JOURNAL_EVENT_MAX + 1);
     must_accept(ATTEMPT_A, "one", 1);
@@ -263,7 +263,7 @@ Test(journal, refuses_an_event_that_no_reply_could_carry)
 static void *
 note_later(void *arg)
 {
-    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 50000000};
     struct err failure = ERR_INIT;
 
     (void)nanosleep(&pause, NULL);
@@ -382,7 +382,7 @@ Test(journal, belongs_to_the_first_control_plane)
 
 Test(journal, a_step_is_written_whole_or_not_at_all)
 {
-    AUTO_FREE char *big = calloc(1, JOURNAL_EVENT_MAX + 2);
+    static char big[JOURNAL_EVENT_MAX + 2];
     struct journal_entry entries[] = {{.type = "x"}, {.type = "y"}};
     struct journal_step step = {.entries = entries,
         .count = ARRAY_LEN(entries),
@@ -458,7 +458,7 @@ Test(journal, a_full_journal_refuses_events_but_not_the_end)
     int written = 0;
 
     journal_close(journal);
-    open_journal(16 * 1024);
+    open_journal(16384);
     must_accept(ATTEMPT_A, "one", 1);
     while (written < 1000 &&
            journal_event(journal, ATTEMPT_A, "x", "{\"n\":1}", &err) == 0)
@@ -478,7 +478,7 @@ file_holds(const char *name, const char *text)
     AUTO_FREE char *path = file_join(dir, name);
     AUTO(buf_free) struct buf content;
 
-    buf_init(&content, 64 * 1024 * 1024);
+    buf_init(&content, (size_t)64 * 1024 * 1024);
     return file_read(path, &content, &err) == 0 &&
            memmem(content.data, content.len, text, strlen(text)) != NULL;
 }

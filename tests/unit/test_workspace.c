@@ -563,7 +563,7 @@ Test(workspace, lists_workspaces_and_nothing_else)
     list = reply.workspaces.items;
     cr_expect_str_eq(list[0].key, "b", "the most recently changed first");
     cr_expect_str_eq(list[1].key, "a");
-    cr_expect_eq(list[1].modified_at_ms, 1000 * 1000);
+    cr_expect_eq(list[1].modified_at_ms, 1000000);
     schema_release(&workspaces_reply_schema, &reply);
     cr_assert_eq(workspace_list(&root, 1, &reply, &err), 0);
     cr_expect_eq(reply.workspaces.len, 1);
