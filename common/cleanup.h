@@ -25,6 +25,15 @@ cleanup_close_(const int *fd)
 #define AUTO_FREE AUTO(cleanup_free_)
 #define AUTO_CLOSE AUTO(cleanup_close_)
 
+/* Takes a descriptor out of an AUTO_CLOSE variable. */
+static inline int
+cleanup_steal_fd(int *fd)
+{
+    int stolen = *fd;
+    *fd = -1;
+    return stolen;
+}
+
 /* Takes a pointer out of an AUTO variable: the caller owns it now. */
 #define STEAL(pointer)                                                         \
     __extension__({                                                            \

@@ -51,6 +51,9 @@ cli_nearest(const char *word, const char *const *names, size_t n)
         if (strlen(names[i]) > WORD_MAX)
             continue;
         size_t d = distance(word, names[i]);
+        /* A word that was cut short is near, however long the rest is. */
+        if (d > 2 && len > 2 && strncmp(names[i], word, len) == 0)
+            d = 2;
         if (d < least) {
             least = d;
             best = names[i];

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,14 +72,17 @@ write_all(int fd, const char *data, size_t len)
 static int
 sync_folder(const char *path)
 {
+    char folder[PATH_MAX] = ".";
     const char *slash = strrchr(path, '/');
-    AUTO_FREE char *folder = NULL;
-    if (slash == NULL)
-        folder = strdup(".");
-    else
-        folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (folder == NULL)
-        return -1;
+    if (slash != NULL) {
+        size_t len = slash == path ? 1 : (size_t)(slash - path);
+        if (len >= sizeof(folder)) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        memcpy(folder, path, len);
+        folder[len] = '\0';
+    }
     AUTO_CLOSE int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? -1 : fsync(fd);
 }
@@ -138,9 +142,13 @@ make_dir(const char *path, mode_t mode)
 int
 file_make_dirs(const char *path, mode_t mode, struct err *err)
 {
-    AUTO_FREE char *copy = strdup(path);
-    if (copy == NULL)
-        return err_no_memory(err);
+    char copy[PATH_MAX];
+    size_t len = strlen(path);
+    if (len >= sizeof(copy)) {
+        errno = ENAMETOOLONG;
+        return err_sys(err, "cannot make the folder %.80s...", path);
+    }
+    memcpy(copy, path, len + 1);
     for (char *at = copy + strspn(copy, "/"); *at != '\0';) {
         at += strcspn(at, "/");
         char end = *at;
@@ -324,8 +332,7 @@ file_lock(const char *path, int *fd_out, struct err *err)
     /* For people only: the lock is what holds. */
     if (ftruncate(fd, 0) != 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
         return err_sys(err, "cannot write the lock %s", path);
-    *fd_out = fd;
-    fd = -1;
+    *fd_out = cleanup_steal_fd(&fd);
     return 0;
 }
 

@@ -66,9 +66,12 @@ double json_num(const struct json *node, double fallback);
 /* Strict: a whole number within +-(2^53-1). false otherwise. */
 bool json_is_int(const struct json *node, int64_t *out);
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): it declares child */
 #define json_each(child, node)                                                 \
-    for (const struct json *child = json_first(node); (child) != NULL;         \
-         (child) = json_next(child))
+    for (const struct json *child = json_first(node); child != NULL;           \
+         child = json_next(child))
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* ---- writing ---- */
 

@@ -31,7 +31,9 @@ fail(struct scan *s, const char *what)
 static char
 peek(const struct scan *s)
 {
-    return s->at < s->len ? s->text[s->at] : '\0';
+    if (s->at >= s->len)
+        return '\0';
+    return s->text[s->at];
 }
 
 static void
@@ -96,7 +98,7 @@ hex4(struct scan *s)
     for (int i = 0; i < 4; i++) {
         static const char *const digits = "0123456789abcdef";
         char byte = peek(s);
-        const char *digit = memchr(digits, byte | 0x20, 16);
+        const char *digit = strchr(digits, byte | 0x20);
         if (digit == NULL || byte < '0')
             return -1;
         value = value * 16 + (int)(digit - digits);

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -94,6 +94,15 @@ child_setup(struct child *child)
     return 0;
 }
 
+/* execve's prototype is older than const. */
+static char *const *
+unconst(const char *const *list)
+{
+    char *const *same;
+    memcpy(&same, &list, sizeof(same));
+    return same;
+}
+
 static int
 child_main(void *arg)
 {
@@ -101,14 +110,8 @@ child_main(void *arg)
     static const char *const empty[] = {NULL};
     if (child_setup(child) == 0) {
         const char *const *env = child->options->env;
-
-        union {
-            const char *const *ours;
-            char *const *theirs;
-        } argv = {.ours = child->options->argv},
-          environment = {.ours = env != NULL ? env : empty};
-
-        (void)execve(child->path, argv.theirs, environment.theirs);
+        (void)execve(child->path, unconst(child->options->argv),
+            unconst(env != NULL ? env : empty));
         (void)child_failed(child, "run");
     }
     _exit(127);
@@ -124,36 +127,29 @@ is_program(const char *path)
            access(path, X_OK) == 0;
 }
 
-/* The program's path by our PATH; to free. NULL with err. */
-static char *
-find_program(const char *name, struct err *err)
+/* The program's path: as it is when it has a slash, else by our PATH. */
+static int
+find_program(const char *name, char out[PATH_MAX], struct err *err)
 {
-    AUTO_FREE char *path = NULL;
     if (strchr(name, '/') != NULL) {
-        path = strdup(name);
-        if (path == NULL)
-            (void)err_no_memory(err);
-        return STEAL(path);
+        size_t len = strlen(name);
+        if (len >= PATH_MAX)
+            return err_set(err, ERR_INVALID, "a program's path is too long");
+        memcpy(out, name, len + 1);
+        return 0;
     }
     const char *at = getenv("PATH");
     if (at == NULL)
         at = "/usr/local/bin:/usr/bin:/bin";
     while (*at != '\0') {
         size_t len = strcspn(at, ":");
-        free(path);
-        path = NULL;
-        if (asprintf(&path, "%.*s/%s", (int)len, at, name) < 0) {
-            path = NULL;
-            (void)err_no_memory(err);
-            return NULL;
-        }
-        if (len > 0 && is_program(path))
-            return STEAL(path);
+        int n = snprintf(out, PATH_MAX, "%.*s/%s", (int)len, at, name);
+        if (len > 0 && n > 0 && n < PATH_MAX && is_program(out))
+            return 0;
         at += len + (at[len] == ':' ? 1 : 0);
     }
-    (void)err_set(err, ERR_NOT_FOUND,
+    return err_set(err, ERR_NOT_FOUND,
         "the program %s is not installed (not found in PATH)", name);
-    return NULL;
 }
 
 /* Starts the child; its pid and a pidfd for it. */
@@ -261,8 +257,8 @@ proc_run(const struct proc_options *options, struct buf *out,
     struct proc_result *result, struct err *err)
 {
     *result = (struct proc_result){.exit_code = -1};
-    AUTO_FREE char *path = find_program(options->argv[0], err);
-    if (path == NULL)
+    char path[PATH_MAX];
+    if (find_program(options->argv[0], path, err) != 0)
         return -1;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -280,8 +276,7 @@ proc_run(const struct proc_options *options, struct buf *out,
     if (start(&child, &pid, &started_fd, err) != 0)
         return -1;
     AUTO_CLOSE int pidfd = started_fd;
-    (void)close(input_end);
-    input_end = -1;
+    (void)close(cleanup_steal_fd(&input_end));
     result->timed_out = !follow(pidfd, output, out, options->timeout_ms);
     int rc = finish(pid, result, err);
     (void)drain(output, out);

@@ -93,7 +93,7 @@ static const struct schema_field workspace_spec_fields[] = {
     STR(workspace_spec, base_branch, MAYBE, 1, 256),
     STR(workspace_spec, branch, MUST, 1, 256),
     STR(workspace_spec, commit_author, MUST, 3, 256),
-    STR(workspace_spec, commit_message, MUST, 1, 64 * 1024),
+    STR(workspace_spec, commit_message, MUST, 1, PROTO_COMMIT_MESSAGE_MAX),
     OBJ(workspace_spec, hooks, MAYBE, hooks_spec),
 };
 PART(workspace_spec);
@@ -111,7 +111,7 @@ static const struct schema_field codex_spec_fields[] = {
     SECRET(codex_spec, api_key, MAYBE, PROTO_SECRET_MAX),
     RAW(codex_spec, approval_policy, MUST, 4096),
     STR(codex_spec, thread_sandbox, MUST, 1, 64),
-    RAW(codex_spec, turn_sandbox_policy, MAYBE, 16 * 1024),
+    RAW(codex_spec, turn_sandbox_policy, MAYBE, PROTO_SANDBOX_POLICY_MAX),
     INT(codex_spec, startup_timeout_ms, MUST, 1, DAY),
     INT(codex_spec, read_timeout_ms, MUST, 1, DAY),
     INT(codex_spec, turn_timeout_ms, MUST, 1, DAY),

@@ -6,7 +6,7 @@ const char *
 proto_op_name(enum proto_op op)
 {
     static const char *const names[PROTO_OP_COUNT] = {
-#define X(id, name, request, reply, changes) [id] = name,
+#define X(id, name, request, reply, changes) [id] = (name),
         PROTO_OPS(X)
 #undef X
     };

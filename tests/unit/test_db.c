@@ -564,7 +564,8 @@ Test(db, a_full_database_refuses_writes_until_there_is_room)
 {
     struct err err = ERR_INIT;
     struct db *db;
-    cr_assert_eq(try_open(&db, 3, 256 * 1024, &err), 0, "%s", err.message);
+    cr_assert_eq(
+        try_open(&db, 3, INT64_C(256) * 1024, &err), 0, "%s", err.message);
     char big[20001];
     memset(big, 'x', sizeof(big) - 1);
     big[sizeof(big) - 1] = '\0';

@@ -232,6 +232,9 @@ Test(frame, hostile_requests_are_refused)
 
 Test(frame, hostile_replies_are_refused)
 {
+    static const char extra[] = "{\"v\":1,\"ok\":false,\"error\":{"
+                                "\"code\":\"busy\",\"message\":\"m\","
+                                "\"x\":1}}";
     static const char *const cases[] = {"", "null", "{\"v\":1}",
         "{\"v\":1,\"ok\":1,\"body\":{\"done\":true}}", "{\"v\":1,\"ok\":true}",
         "{\"v\":1,\"ok\":true,\"body\":{}}",
@@ -243,8 +246,7 @@ Test(frame, hostile_replies_are_refused)
         "{\"v\":1,\"ok\":false}", "{\"v\":1,\"ok\":false,\"error\":7}",
         "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"busy\"}}",
         "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"none\",\"message\":\"\"}}",
-        "{\"v\":1,\"ok\":false,\"error\":{\"code\":\"busy\",\"message\":\"m\","
-        "\"x\":1}}"};
+        extra};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct err err = ERR_INIT;
         struct ack_reply reply;
@@ -285,13 +287,14 @@ Test(frame, one_that_is_too_large_is_neither_sent_nor_taken)
     cr_assert_eq(frame.len, 0);
     enum proto_op op;
     void *body;
-    AUTO_FREE char *spaces = malloc(PROTO_FRAME_MAX + 1);
+    char *spaces = malloc(PROTO_FRAME_MAX + 1);
     cr_assert_not_null(spaces);
     memset(spaces, ' ', PROTO_FRAME_MAX + 1);
     cr_assert_eq(
         proto_decode_request(spaces, PROTO_FRAME_MAX + 1, &op, &body, &err),
         -1);
     cr_assert_eq(err.code, ERR_PROTOCOL);
+    free(spaces);
     schema_release(&steer_request_schema, &in);
 }
 
@@ -304,11 +307,11 @@ Test(frame, a_full_batch_of_events_always_fits)
     for (int i = 0; i < 2; i++) {
         char *data = malloc(DATA + 1);
         cr_assert_not_null(data);
-        memcpy(data, "{\"a\":[1", 7);
-        for (size_t at = 7; at < DATA - 3; at += 2)
-            memcpy(data + at, ",1", 3);
-        size_t len = strlen(data);
-        memcpy(data + len, "]}", 3);
+        (void)snprintf(data, DATA, "{\"a\":[1");
+        size_t at = 7;
+        for (; at < DATA - 3; at += 2)
+            (void)snprintf(data + at, 3, ",1");
+        (void)snprintf(data + at, 3, "]}");
         events[i] = (struct event_message){.pos = i + 1,
             .attempt_id = strdup("a"),
             .seq = i + 1,

@@ -10,7 +10,7 @@
 static struct json *
 parse(const char *text, struct err *err)
 {
-    return json_parse(text, strlen(text), 1024 * 1024, err);
+    return json_parse(text, strlen(text), 1 << 20, err);
 }
 
 Test(json, refuses_what_rfc_8259_forbids)
@@ -73,10 +73,10 @@ Test(json, refuses_more_bytes_than_allowed)
 }
 
 static void
-nested(char *out, int depth)
+nested(char *out, size_t depth)
 {
-    memset(out, '[', (size_t)depth);
-    memset(out + depth, ']', (size_t)depth);
+    memset(out, '[', depth);
+    memset(out + depth, ']', depth);
     out[2 * depth] = '\0';
 }
 
@@ -105,7 +105,7 @@ static char *
 big_object(int count, const char *twice)
 {
     struct buf buf;
-    buf_init(&buf, 16 * 1024 * 1024);
+    buf_init(&buf, 1 << 24);
     buf_puts(&buf, "{");
     for (int i = 0; i < count; i++)
         buf_printf(&buf, "\"k%d\":%d,", i, i);

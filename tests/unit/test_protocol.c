@@ -20,7 +20,7 @@ static void
 load(void)
 {
     struct err err = ERR_INIT;
-    buf_init(&page, 1024 * 1024);
+    buf_init(&page, 1 << 20);
     cr_assert_eq(file_read("proto/PROTOCOL.md", &page, &err), 0,
         "run this in the project's folder: %s", err.message);
 }
@@ -42,8 +42,7 @@ section(const char *heading)
         return NULL;
     start += strlen(heading);
     const char *end = strstr(start, "\n#");
-    return strndup(
-        start, end != NULL ? (size_t)(end - start) : strlen(start));
+    return strndup(start, end != NULL ? (size_t)(end - start) : strlen(start));
 }
 
 static void
@@ -79,8 +78,8 @@ type_text(const struct schema_field *field, char out[128])
         (void)snprintf(out, 128, "`%s`", field->sub->name);
         return;
     case SCHEMA_ARR:
-        (void)snprintf(out, 128, "array of up to %s `%s`", max,
-            field->sub->name);
+        (void)snprintf(
+            out, 128, "array of up to %s `%s`", max, field->sub->name);
         return;
     case SCHEMA_STRS:
     default:
@@ -106,7 +105,7 @@ check_schema(const struct schema *schema)
 {
     char heading[128];
     (void)snprintf(heading, sizeof(heading), "\n#### `%s`\n", schema->name);
-    AUTO_FREE char *text = section(heading);
+    char *text = section(heading);
     cr_assert_not_null(text, "PROTOCOL.md has no table of %s", schema->name);
     for (size_t i = 0; i < schema->count; i++) {
         const struct schema_field *field = &schema->fields[i];
@@ -122,6 +121,7 @@ check_schema(const struct schema *schema)
     }
     cr_expect_eq(count_rows(text), schema->count,
         "%s: PROTOCOL.md has fields that are no more", schema->name);
+    free(text);
 }
 
 Test(protocol, every_field_is_described_as_it_is)
@@ -174,9 +174,9 @@ Test(protocol, events_of_the_largest_batch_fit_into_a_frame)
 {
     /* The largest batch, and the rest of each event around its data. */
     cr_assert_leq(PROTO_EVENTS_BYTES + PROTO_EVENT_DATA_MAX +
-            PROTO_EVENTS_MAX_COUNT * 512,
+                      PROTO_EVENTS_MAX_COUNT * 512,
         PROTO_PAYLOAD_MAX);
     cr_assert_leq((PROTO_EVENTS_BYTES + PROTO_EVENT_DATA_MAX) / 2 +
-            PROTO_EVENTS_MAX_COUNT * 8,
+                      PROTO_EVENTS_MAX_COUNT * 8,
         JSON_NODES_MAX);
 }
