@@ -94,9 +94,10 @@ read_labels(const char *text, struct issue *out, struct err *err)
 }
 
 static int
-read_issue(struct db_stmt *stmt, struct issue *out, struct err *err)
+read_issue(
+    struct db_stmt *stmt, int64_t asked_at, struct issue *out, struct err *err)
 {
-    out->fetched_at_ms = clock_wall_ms();
+    out->fetched_at_ms = asked_at;
     out->id = db_col_dup(stmt, 0);
     out->identifier = db_col_dup(stmt, 1);
     out->title = db_col_dup(stmt, 2);
@@ -117,6 +118,7 @@ load_issue(
     struct db_conn *conn, const char *key, struct issue *out, struct err *err)
 {
     struct db_stmt *stmt = NULL;
+    int64_t asked_at = clock_wall_ms();
 
     memset(out, 0, sizeof(*out));
     if (db_query(conn, err, &stmt,
@@ -127,7 +129,7 @@ load_issue(
         return err_set(err, ERR_NOT_FOUND, "issue %.64s is not known", key);
     if (row < 0)
         return -1;
-    int result = read_issue(stmt, out, err);
+    int result = read_issue(stmt, asked_at, out, err);
     db_done(stmt);
     if (result < 0)
         issue_release(out);
@@ -266,6 +268,7 @@ store_issue_create(struct store *store, const char *prefix,
 struct issue_query {
     const char *key;
     const char *states; /* JSON array of state keys, or NULL */
+    int64_t asked_at;   /* before the read began: what it sees is no older */
     int64_t limit;
     struct issue *one;
     struct issue_list *list;
@@ -283,20 +286,24 @@ int
 store_issue(
     struct store *store, const char *issue, struct issue *out, struct err *err)
 {
-    struct issue_query query = {.key = issue, .one = out};
+    struct issue_query query = {
+        .key = issue, .asked_at = clock_wall_ms(), .one = out};
 
     memset(out, 0, sizeof(*out));
-    return db_read(store->db, query_issue, &query, err);
+    if (db_read(store->db, query_issue, &query, err) < 0)
+        return -1;
+    out->fetched_at_ms = query.asked_at;
+    return 0;
 }
 
 static int
-push_row(struct db_stmt *stmt, struct issue_list *list, struct err *err)
+push_row(struct db_stmt *stmt, const struct issue_query *query, struct err *err)
 {
     AUTO(issue_release) struct issue issue = {0};
 
-    if (read_issue(stmt, &issue, err) < 0)
+    if (read_issue(stmt, query->asked_at, &issue, err) < 0)
         return -1;
-    return issue_list_push(list, &issue, err);
+    return issue_list_push(query->list, &issue, err);
 }
 
 static int
@@ -313,7 +320,7 @@ query_issues(struct db_conn *conn, void *arg, struct err *err)
             "ti", query->states, query->limit) < 0)
         return -1;
     while ((row = db_step(stmt, err)) == 1) {
-        if (push_row(stmt, query->list, err) < 0) {
+        if (push_row(stmt, query, err) < 0) {
             db_done(stmt);
             return -1;
         }
@@ -351,6 +358,7 @@ store_issues(struct store *store, char *const *states, size_t count,
         return -1;
     struct issue_query query = {
         .states = states == NULL ? NULL : buf_str(&keys),
+        .asked_at = clock_wall_ms(),
         .limit = limit,
         .list = out,
     };

@@ -199,12 +199,10 @@ on_header(char *data, size_t size, size_t count, void *arg)
     size_t len = size * count;
     const char *colon = memchr(data, ':', len);
 
-    if (colon == NULL) {
-        /* A status line: what came before belonged to an interim answer. */
+    /* A status line: what came before belonged to an interim answer. */
+    if (len > 5 && memcmp(data, "HTTP/", 5) == 0)
         buf_clear(&response->headers);
-        return len;
-    }
-    if (len > HEADER_LINE_MAX)
+    if (colon == NULL || len > HEADER_LINE_MAX)
         return len;
     const char *value = colon + 1;
     const char *end = data + len;

@@ -34,11 +34,10 @@ struct issue {
     struct blocker *blocked_by;
     size_t blocked_by_count;
     bool dispatchable;
+    bool own_writes_show;  /* our own comments and moves change updated_at */
     int64_t created_at_ms; /* -1: unknown */
     int64_t updated_at_ms; /* -1: unknown */
-    /* How far updated_at can be believed (not part of the JSON): */
     int64_t fetched_at_ms; /* our clock when it was asked for; 0: just now */
-    bool own_writes_show;  /* our own comments and moves change updated_at */
 };
 
 struct issue_list {
