@@ -6,15 +6,6 @@ set -euo pipefail
 # shellcheck source=deploy/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-# Workers and volumes carry the id of the data plane that made them: another
-# installation on this machine has another.
-our_ids() {
-    local file
-    for file in "$STATE"/dataplane/dataplane-id "$STATE"/dev/dataplane/dataplane-id; do
-        [ ! -f "$file" ] || printf '%s\n' "$(cat "$file")"
-    done
-}
-
 our_workers() {
     local id
     for id in $(our_ids); do

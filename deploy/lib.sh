@@ -156,6 +156,15 @@ compose_container() {
         --filter "label=com.docker.compose.service=$1" 2>/dev/null | head -n 1
 }
 
+# Workers and volumes carry the id of the data plane that made them: another
+# installation on this machine has another.
+our_ids() {
+    local file
+    for file in "$STATE"/dataplane/dataplane-id "$STATE"/dev/dataplane/dataplane-id; do
+        [ ! -f "$file" ] || printf '%s\n' "$(cat "$file")"
+    done
+}
+
 kept_api_key() {
     [ -s "$API_KEY_FILE" ] && ! grep -q '^rehearsal-' "$API_KEY_FILE"
 }

@@ -6,11 +6,14 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 status() {
+    local id
     docker ps -a --filter "label=com.docker.compose.project=$PROJECT" \
         --format 'table {{.Names}}\t{{.Status}}\t{{.Ports}}'
     say ""
-    docker ps -a --filter label=risoluto.attempt \
-        --format 'table {{.Names}}\t{{.Status}}\t{{.Label "risoluto.workspace"}}'
+    for id in $(our_ids); do
+        docker ps -a --filter "label=risoluto.dataplane=$id" \
+            --format 'table {{.Names}}\t{{.Status}}\t{{.Label "risoluto.issue"}}'
+    done
     say ""
     say "API http://127.0.0.1:$PORT/api/v1/state  model: $(describe_model)"
 }
