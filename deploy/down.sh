@@ -44,7 +44,7 @@ remove_containers() {
 
 remove_images() {
     local image
-    local images="$PROJECT-control $PROJECT-dataplane $PROJECT-model"
+    local images="$PROJECT-control $PROJECT-dataplane $PROJECT-rehearsal-model"
     # Shared by every installation on this machine: only the usual one takes
     # them away.
     [ "$PROJECT" != risoluto ] || images="$images risoluto-codex risoluto-base"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Builds the images that are missing or stale. Each carries the hash of all that
 # went into it as a label; an image whose label still fits is left alone.
-#   images.sh [base] [codex] [control] [dataplane] [model]   (default: all)
+#   images.sh [base] [codex] [control] [dataplane] [rehearsal-model]   (default: all)
 set -euo pipefail
 umask 022
 # shellcheck source=deploy/lib.sh
@@ -203,18 +203,20 @@ build_dataplane() {
 }
 
 # The rehearsal model's libraries are among the control plane's.
-build_model() {
+build_rehearsal_model() {
     build_control
-    build_plane model risoluto-rehearsal-model "$PROJECT-control:latest"
+    build_plane rehearsal-model rehearsal_model "$PROJECT-control:latest"
 }
 
 main() {
     local image
-    [ $# -gt 0 ] || set -- base codex control dataplane model
+    [ $# -gt 0 ] || set -- base codex control dataplane rehearsal-model
     engine_answers || die "no Docker Engine answers: run \`make up\`, or start it"
     for image in "$@"; do
         case $image in
-        base | codex | control | dataplane | model) "build_$image" ;;
+        base | codex | control | dataplane | rehearsal-model)
+            "build_${image//-/_}"
+            ;;
         *) die "no image is called '$image'" ;;
         esac
     done

@@ -249,7 +249,7 @@ export_settings() {
     RISOLUTO_MODEL_URL=${RISOLUTO_PROVIDER_BASE_URL:-}
     if rehearsing; then
         RISOLUTO_REHEARSAL=1
-        RISOLUTO_MODEL_URL=http://model:$MODEL_PORT/v1
+        RISOLUTO_MODEL_URL=http://rehearsal-model:$MODEL_PORT/v1
     fi
     if [ -s "$API_KEY_FILE" ]; then
         RISOLUTO_API_KEY_TARGET=/run/secrets/api-key

@@ -46,7 +46,7 @@ make_network() {
 start_model() {
     local base_url=${RISOLUTO_PROVIDER_BASE_URL:-} rehearsal=
     if rehearsing; then
-        start model "$BIN/risoluto-rehearsal-model" \
+        start model "$BIN/rehearsal_model" \
             --bind "$(docker_gateway)" --port "$MODEL_PORT"
         # What an operator writes who has a model on this machine; the data
         # plane makes host.docker.internal of it.

@@ -104,8 +104,8 @@ main() {
     SERVICES="control dataplane"
     IMAGES="base codex control dataplane"
     if rehearsing; then
-        SERVICES="$SERVICES model"
-        IMAGES="$IMAGES model"
+        SERVICES="$SERVICES rehearsal-model"
+        IMAGES="$IMAGES rehearsal-model"
     fi
     # shellcheck disable=SC2086 # words are what we want
     "$ROOT/deploy/images.sh" $IMAGES
