@@ -59,7 +59,8 @@ ensure_home(struct run *run)
     char volume[WORKER_NAME_SIZE];
     struct err err = ERR_INIT;
 
-    worker_home_volume(run->place.workspace_key, volume);
+    worker_home_volume(
+        run->place.dataplane_id, run->place.workspace_key, volume);
     if (docker_volume_ensure(
             run->deps->docker, volume, labels, ARRAY_LEN(labels), &err) != 0)
         return run_failed(run, OUTCOME_ENGINE, &err);

@@ -20,9 +20,11 @@ enum {
 #define CODEX_HOME_PATH HOME_PATH "/.codex-runtime"
 
 void
-worker_home_volume(const char *workspace_key, char out[WORKER_NAME_SIZE])
+worker_home_volume(const char *dataplane_id, const char *workspace_key,
+    char out[WORKER_NAME_SIZE])
 {
-    snprintf(out, WORKER_NAME_SIZE, "risoluto-home-%s", workspace_key);
+    snprintf(out, WORKER_NAME_SIZE, "risoluto-home-%s-%s", dataplane_id,
+        workspace_key);
 }
 
 static void
@@ -75,7 +77,8 @@ add_mount(struct worker_spec *out, struct docker_mount mount)
 static void
 set_mounts(struct worker_spec *out, const struct worker_place *place)
 {
-    worker_home_volume(place->workspace_key, out->home_volume);
+    worker_home_volume(
+        place->dataplane_id, place->workspace_key, out->home_volume);
     out->create.mounts = out->mounts;
     add_mount(out, (struct docker_mount){.type = "bind",
                        .source = place->workspace_path,

@@ -78,7 +78,9 @@ void worker_job_spec(struct worker_spec *out, const struct worker_place *place,
 int worker_seccomp(const char *choice, const char *ours, struct buf *file,
     const char **out, struct err *err);
 
-/* The name of the cache volume, mounted at /home/agent. */
-void worker_home_volume(const char *workspace_key, char out[WORKER_NAME_SIZE]);
+/* The name of the issue's cache volume, mounted at /home/agent. It carries the
+ * data plane's id: two of them on one engine share no caches. */
+void worker_home_volume(const char *dataplane_id, const char *workspace_key,
+    char out[WORKER_NAME_SIZE]);
 
 #endif

@@ -185,7 +185,7 @@ remove_held(const struct handlers_deps *deps,
     if (workspace_remove(deps->root, request->key, removed, err) != 0 ||
         journal_forget_workspace(deps->journal, request->key, err) != 0)
         return -1;
-    worker_home_volume(request->key, volume);
+    worker_home_volume(journal_id(deps->journal), request->key, volume);
     if (docker_volume_remove(deps->docker, volume, &ignored) != 0 &&
         ignored.code != ERR_NOT_FOUND)
         log_failure(NULL, "cache volume not removed", &ignored);

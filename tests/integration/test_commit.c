@@ -104,7 +104,7 @@ end(void)
     if (docker == NULL)
         return;
     expect_nothing_left();
-    worker_home_volume(key, volume);
+    worker_home_volume(key, key, volume);
     (void)docker_volume_remove(docker, volume, &err);
     workspace_change_release(&change);
     workspace_release(&workspace);
