@@ -78,7 +78,7 @@ FUZZ_BINARIES := $(patsubst tests/%.c,$(B)/tests/%,$(FUZZ))
 .PHONY: build tools fakes units integrations fuzzers
 build: $(BINARIES) ## the four programs, in build/bin
 tools: $(TOOLS)
-fakes: $(FAKE_BINARIES)
+fakes: $(FAKE_BINARIES) $(B)/bin/risoluto-rehearsal-model
 units: $(UNIT_BINARIES)
 integrations: $(INTEGRATION_BINARIES)
 fuzzers: $(FUZZ_BINARIES)
@@ -132,6 +132,10 @@ $(TOOLS): build/bin/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	@echo "link $@"
 	$(Q)gcc -std=gnu11 -D_GNU_SOURCE -O2 $(WARNINGS) $(GCC_WARNINGS) -o $@ $<
+
+# What is shipped has a name like the other programs'.
+$(B)/bin/risoluto-rehearsal-model: $(B)/bin/rehearsal_model
+	$(Q)ln -f $< $@
 
 TEST_LIBS := $(foreach l,support control cli dataplane proto fakes common,\
   $(call lib,$(l)))

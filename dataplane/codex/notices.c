@@ -106,6 +106,18 @@ on_warning(struct codex_session *s, const struct json *params, struct err *err)
     return event_warning(s, text, err);
 }
 
+/* What Codex says when it does as our config.toml tells it: the workspace is
+ * not trusted, so the repository's own .codex is not obeyed. (Its sandbox
+ * leaves an empty one behind, so every second attempt would meet this.) */
+static bool
+is_obedience(const char *summary)
+{
+    static const char words[] = "Project-local config, hooks, and exec "
+                                "policies are disabled in the following "
+                                "folders until the project is trusted";
+    return strncmp(summary, words, strlen(words)) == 0;
+}
+
 /* Codex goes on with another configuration than the one that was asked for,
  * or without a part of it: nobody must rely on what is left. */
 static int
@@ -113,6 +125,8 @@ on_config_warning(
     struct codex_session *s, const struct json *params, struct err *err)
 {
     const char *summary = json_str(json_get(params, "summary"), "");
+    if (is_obedience(summary))
+        return event_warning(s, summary, err);
     char message[NOTICE_TEXT_MAX];
     (void)snprintf(message, sizeof(message),
         "Codex warns about its configuration: %.400s", summary);

@@ -641,6 +641,17 @@ Test(codex_session, every_config_warning_is_fatal)
     expect_end(OUTCOME_CONFIG, "unknown key");
 }
 
+Test(codex_session, an_untrusted_repositorys_configuration_is_no_concern)
+{
+    running();
+    line("{\"method\":\"configWarning\",\"params\":{\"summary\":"
+         "\"Project-local config, hooks, and exec policies are disabled in the "
+         "following folders until the project is trusted, but skills still "
+         "load.\"}}");
+    cr_expect_eq(codex_session_phase(h.session), CODEX_TURN);
+    cr_expect_eq(codex_harness_events(&h, "codex.warning"), 1);
+}
+
 struct refused_case {
     const char *method;
     enum outcome outcome;
