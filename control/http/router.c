@@ -217,7 +217,7 @@ run(const struct router *router, struct http_app *app, struct http_call *call,
     route = find_route(router, call, err);
     if (route == NULL)
         return -1;
-    call->class = route->class;
+    call->class = (int)route->class;
     if (route->guard == GUARD_WRITE &&
         guard_check_write(&app->guard, call->request, err) != 0)
         return -1;

@@ -148,11 +148,12 @@ view_retry_row(const struct retry *retry, struct jw *w)
 static const char *
 summary_text(const struct json *data)
 {
-    static const char *const names[] = {"message", "text", "command", "summary",
-        "state", "outcome", "path", "name", "reason"};
+    static const char *const paths[] = {"message", "text", "item.command",
+        "item.text", "title", "body", "state", "outcome", "commit", "path",
+        "hook", "item.type", "status"};
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *text = json_str(json_get(data, names[i]), NULL);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        const char *text = json_str(json_path(data, paths[i]), NULL);
 
         if (text != NULL && text[0] != '\0')
             return text;

@@ -14,7 +14,7 @@ function el(tag, props, ...children) {
   return node;
 }
 const span = (text, className) => el("span", { textContent: text ?? "", className: className ?? "" });
-const clock = (iso) => (iso ? new Date(iso).toLocaleTimeString() : "");
+const clock = (iso) => (iso ? new Date(iso).toLocaleTimeString([], { hour12: false }) : "");
 const count = (n) => (n ?? 0).toLocaleString();
 
 function elapsed(from, to) {
@@ -103,8 +103,9 @@ function attemptCard(row, running) {
       span("", "grow"), time),
     el("a", { className: "title", href: `#/attempt/${row.attempt_id}`, textContent: row.title }),
     el("div", { className: "row muted" }, span(`attempt ${row.attempt}`), span(`turn ${row.turns}`),
-      span(`${count(row.tokenUsage.totalTokens)} tokens`, "num"), span(row.host), span("", "grow"), running ? abortButton(row.identifier) : null),
-    running ? span(row.last_event, "mono muted") : span(row.message, "muted"));
+      span(`${count(row.tokenUsage.totalTokens)} tokens`, "num"), span(row.host)),
+    el("div", { className: "row muted" }, span(running ? row.last_event : row.message, running ? "mono grow" : "grow"),
+      running ? abortButton(row.identifier) : null));
 }
 
 function issueCard(row) {
@@ -168,7 +169,8 @@ async function loadBoard() {
 
 function eventText(data) {
   const item = data.item ?? {};
-  const text = data.message ?? data.text ?? item.command ?? item.text ?? data.commit ?? data.outcome ?? data.path ?? item.type ??
+  const text = data.message ?? data.text ?? item.command ?? item.text ?? data.title ?? data.body ?? data.state ?? data.commit ??
+    data.outcome ?? data.path ?? data.hook ?? item.type ?? data.status ??
     (data.total_tokens === undefined ? "" : `${count(data.total_tokens)} tokens`);
   return typeof text === "string" ? text : JSON.stringify(text);
 }
@@ -219,7 +221,7 @@ async function showAttempt(id) {
   attempt = { id, events };
   const change = events.findLast((e) => typeof e.data?.diff === "string");
   $("view").replaceChildren(
-    el("h2", { textContent: `Attempt ${a.attempt} of ${a.issue_identifier}: ${a.title}` }),
+    el("h1", { textContent: `Attempt ${a.attempt} of ${a.issue_identifier}: ${a.title}` }),
     attemptFacts(a), a.ended_at ? "" : abortButton(a.issue_identifier),
     ...(change ? [el("h2", { textContent: "Change" }), diffView(change.data.diff)] : []),
     el("h2", { textContent: "Events" }),
@@ -247,7 +249,7 @@ async function showIssue(id) {
   const issue = data.issue;
   if (route().id !== id) return;
   $("view").replaceChildren(
-    el("h2", { textContent: `${issue.identifier}: ${issue.title}` }),
+    el("h1", { textContent: `${issue.identifier}: ${issue.title}` }),
     facts([["State", moveSelect(issue, states)], ["Priority", issue.priority], ["Labels", issue.labels.join(", ")],
       ["Created", issue.created_at && new Date(issue.created_at).toLocaleString()]]),
     ...(issue.description ? [el("pre", { className: "card", textContent: issue.description })] : []),
