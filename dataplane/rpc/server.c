@@ -33,6 +33,7 @@ struct worker {
     nng_ctx ctx;
     nng_aio *aio;
     pthread_t thread;
+    bool has_ctx;
     bool has_thread;
 };
 
@@ -183,6 +184,7 @@ start_worker(struct rpc_server *server, struct worker *worker, struct err *err)
 
     if (rv != 0)
         return nng_failure(err, rv, "RPC context");
+    worker->has_ctx = true;
     worker->server = server;
     if ((rv = nng_aio_alloc(&worker->aio, NULL, NULL)) != 0)
         return nng_failure(err, rv, "RPC context");
@@ -351,13 +353,16 @@ rpc_server_start(struct rpc_server **out,
     return 0;
 }
 
+/* Contexts before the socket: closing a socket of nng 1.5 under contexts that
+ * still receive hangs now and then. */
 void
 rpc_server_stop(struct rpc_server *server)
 {
     if (server == NULL)
         return;
-    if (server->socket_open)
-        (void)nng_close(server->socket);
+    for (size_t i = 0; i < WORKERS; i++)
+        if (server->workers[i].aio != NULL)
+            nng_aio_stop(server->workers[i].aio);
     for (size_t i = 0; i < WORKERS; i++) {
         struct worker *worker = &server->workers[i];
 
@@ -365,7 +370,11 @@ rpc_server_stop(struct rpc_server *server)
             (void)pthread_join(worker->thread, NULL);
         if (worker->aio != NULL)
             nng_aio_free(worker->aio);
+        if (worker->has_ctx)
+            (void)nng_ctx_close(worker->ctx);
     }
+    if (server->socket_open)
+        (void)nng_close(server->socket);
     free(server);
 }
 
