@@ -21,6 +21,12 @@ enum {
     FRAME_OVERHEAD = 8 /* nng counts its own header in the limit */
 };
 
+/* A call under way, on its caller's stack. */
+struct call {
+    nng_aio *aio;
+    struct call *next;
+};
+
 struct rpc_client {
     nng_socket socket;
     bool socket_open;
@@ -28,6 +34,7 @@ struct rpc_client {
     pthread_cond_t changed;
     int pipes; /* established connections: 0 or 1 */
     bool closed;
+    struct call *calls;
 };
 
 static int
@@ -184,22 +191,23 @@ rpc_client_open(struct rpc_client **out,
 void
 rpc_client_close(struct rpc_client *client)
 {
-    bool first;
-
     pthread_mutex_lock(&client->lock);
-    first = !client->closed;
     client->closed = true;
+    for (struct call *call = client->calls; call != NULL; call = call->next)
+        nng_aio_stop(call->aio);
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
-    if (first && client->socket_open)
-        (void)nng_close(client->socket);
 }
 
+/* The socket goes when no context is left: closing one of nng 1.5 under
+ * contexts that still receive hangs now and then. */
 void
 rpc_client_free(struct rpc_client *client)
 {
     if (client == NULL)
         return;
+    if (client->socket_open)
+        (void)nng_close(client->socket);
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->lock);
     free(client);
@@ -248,25 +256,52 @@ exchange(nng_ctx ctx, nng_aio *aio, const struct buf *frame, nng_msg **answer,
     return 0;
 }
 
-static int
-call_in_context(nng_ctx ctx, enum proto_op op, const struct buf *frame,
-    void *reply, int64_t timeout_ms, struct err *err)
+/* false: the client is closed, and the call must not begin. */
+static bool
+enter_call(struct rpc_client *client, struct call *call)
 {
-    nng_aio *aio = NULL;
-    nng_msg *answer = NULL;
-    int rv = nng_aio_alloc(&aio, NULL, NULL);
+    bool open;
+
+    pthread_mutex_lock(&client->lock);
+    open = !client->closed;
+    if (open) {
+        call->next = client->calls;
+        client->calls = call;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return open;
+}
+
+static void
+leave_call(struct rpc_client *client, const struct call *call)
+{
+    struct call **link = &client->calls;
+
+    pthread_mutex_lock(&client->lock);
+    while (*link != call)
+        link = &(*link)->next;
+    *link = call->next;
+    pthread_mutex_unlock(&client->lock);
+}
+
+static int
+exchange_until_closed(struct rpc_client *client, nng_aio *aio,
+    const struct buf *frame, nng_msg **answer, struct err *err)
+{
+    struct call call = {.aio = aio};
+    nng_ctx ctx;
     int result;
+    int rv = nng_ctx_open(&ctx, client->socket);
 
     if (rv != 0)
         return nng_failure(err, rv, "nng");
-    nng_aio_set_timeout(aio, (nng_duration)timeout_ms);
-    result = exchange(ctx, aio, frame, &answer, err);
-    nng_aio_free(aio);
-    if (result != 0)
-        return -1;
-    result = proto_decode_reply(
-        op, nng_msg_body(answer), nng_msg_len(answer), reply, err);
-    nng_msg_free(answer);
+    if (enter_call(client, &call)) {
+        result = exchange(ctx, aio, frame, answer, err);
+        leave_call(client, &call);
+    } else {
+        result = err_set(err, ERR_CANCELLED, "closing");
+    }
+    (void)nng_ctx_close(ctx);
     return result;
 }
 
@@ -275,7 +310,8 @@ rpc_client_call(struct rpc_client *client, enum proto_op op,
     const void *request, void *reply, int64_t timeout_ms, struct err *err)
 {
     AUTO(buf_free) struct buf frame;
-    nng_ctx ctx;
+    nng_aio *aio = NULL;
+    nng_msg *answer = NULL;
     int result;
     int rv;
 
@@ -284,9 +320,15 @@ rpc_client_call(struct rpc_client *client, enum proto_op op,
         return err_set(err, ERR_UNAVAILABLE, "not connected");
     if (proto_encode_request(op, request, &frame, err) != 0)
         return -1;
-    if ((rv = nng_ctx_open(&ctx, client->socket)) != 0)
+    if ((rv = nng_aio_alloc(&aio, NULL, NULL)) != 0)
         return nng_failure(err, rv, "nng");
-    result = call_in_context(ctx, op, &frame, reply, timeout_ms, err);
-    (void)nng_ctx_close(ctx);
+    nng_aio_set_timeout(aio, (nng_duration)timeout_ms);
+    result = exchange_until_closed(client, aio, &frame, &answer, err);
+    nng_aio_free(aio);
+    if (result != 0)
+        return -1;
+    result = proto_decode_reply(
+        op, nng_msg_body(answer), nng_msg_len(answer), reply, err);
+    nng_msg_free(answer);
     return result;
 }
