@@ -255,7 +255,7 @@ host_run(void *arg)
     struct err err = ERR_INIT;
 
     while (!is_stopping(host->pool)) {
-        if (host_round(host, &err) == 0)
+        if (host_round(host, &err) == 0 || is_stopping(host->pool))
             continue;
         host_failed(host, &err);
         pause_for(host->pool, RETRY_PAUSE_MS);

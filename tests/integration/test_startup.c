@@ -107,7 +107,7 @@ Test(startup, a_second_control_plane_on_one_data_directory_is_refused)
     planes_prepare(&planes);
     data = file_join(planes.dir, "control");
     planes_start_control(&planes);
-    expect_refusal(try_control(data, "0", &log), &log, "already");
+    expect_refusal(try_control(data, "0", &log), &log, "another control plane");
     (void)snprintf(url, sizeof(url), "%s/healthz", planes.url);
     http_call(&health, "GET", url, NULL);
     cr_expect_eq(health.status, 200, "the first one was disturbed");
@@ -153,7 +153,7 @@ Test(startup, a_second_data_plane_on_one_data_directory_is_refused)
         if (code < 0)
             (void)process_stop(&process, SIGKILL);
         process_log(&process, &log);
-        expect_refusal(code, &log, "already");
+        expect_refusal(code, &log, "another data plane");
     }
 }
 
