@@ -111,7 +111,11 @@ host_greeted(struct host *host, const struct hello_reply *reply)
     pthread_mutex_lock(&host->pool->lock);
     news = !info->connected;
     info->connected = true;
-    info->error[0] = '\0';
+    (void)snprintf(info->error, sizeof(info->error), "%s",
+        reply->engine_version != NULL
+            ? ""
+            : "its Docker Engine does not answer: start it on that host, or "
+              "give the data plane access to its socket (--docker-socket)");
     info->draining = reply->draining;
     info->capacity = reply->capacity;
     info->running = reply->running;

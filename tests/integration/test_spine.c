@@ -79,7 +79,7 @@ Test(spine, an_issue_becomes_a_committed_change)
     expect_outcome(id, "succeeded", &attempt);
 
     cr_expect_gt(
-        json_int(json_path(attempt.json, "attempt.total_tokens"), 0), 0);
+        json_int(json_path(attempt.json, "attempt.tokens.total_tokens"), 0), 0);
     cr_expect_str_not_empty(text_at(&attempt, "attempt.commit"));
     cr_assert(planes_event(&planes, text_at(&attempt, "attempt.attempt_id"),
         "change.committed", &change));
