@@ -11,27 +11,45 @@ BIN=$ROOT/build/bin
 TOKEN_FILE=$STATE/write-token
 API_KEY_FILE=$RUN/api-key
 DOCKER_SOCKET=/var/run/docker.sock
-SETTINGS="RISOLUTO_PROJECT RISOLUTO_PORT RISOLUTO_WORKSPACES
-    RISOLUTO_PROVIDER_BASE_URL RISOLUTO_CODEX_MODEL"
 
-# What `make up` was given stays in force until `make down`, so that `make demo`
-# or a second `make up` need not be told again. The environment wins.
-recall_settings() {
-    local name value
-    [ -f "$RUN/settings" ] || return 0
+# What `make up` was given stays in force, so that `make demo` or a second `make
+# up` need not be told again: where things are until `make purge`, which model
+# until `make down`. The environment wins.
+PLACES="RISOLUTO_PROJECT RISOLUTO_PORT RISOLUTO_WORKSPACES"
+PROVIDER="RISOLUTO_PROVIDER_BASE_URL RISOLUTO_CODEX_MODEL"
+
+# recall FILE NAME...: sets what the file says and the environment does not.
+recall() {
+    local file=$1 name value
+    shift
+    [ -f "$file" ] || return 0
     while IFS='=' read -r name value; do
-        case " ${SETTINGS//$'\n'/ } " in
+        case " $* " in
         *" $name "*) [ -n "${!name:-}" ] || printf -v "$name" '%s' "$value" ;;
         esac
-    done <"$RUN/settings"
+    done <"$file"
 }
 
-remember_settings() {
-    local name
-    for name in $SETTINGS; do
+# remember FILE NAME...
+remember() {
+    local file=$1 name
+    shift
+    for name in "$@"; do
         [ -z "${!name:-}" ] || printf '%s=%s\n' "$name" "${!name}"
-    done >"$RUN/settings"
-    own "$RUN/settings"
+    done >"$file"
+    own "$file"
+}
+
+# shellcheck disable=SC2086 # words are what we want
+recall_settings() {
+    recall "$STATE/settings" $PLACES
+    recall "$RUN/settings" $PROVIDER
+}
+
+# shellcheck disable=SC2086
+remember_settings() {
+    remember "$STATE/settings" $PLACES
+    remember "$RUN/settings" $PROVIDER
 }
 
 # A key is not for the children of these scripts: it goes into a file.
