@@ -5,7 +5,7 @@
 
 # shellcheck disable=SC2034 # the scripts that source this use them
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-STATE=${DATA_DIR:-$ROOT/.risoluto}
+STATE=$(realpath -m "${DATA_DIR:-$ROOT/.risoluto}")
 RUN=$STATE/run
 BIN=$ROOT/build/bin
 TOKEN_FILE=$STATE/write-token
@@ -58,7 +58,8 @@ export -n OPENAI_API_KEY RISOLUTO_WRITE_TOKEN MASTER_KEY LINEAR_API_KEY
 recall_settings
 PROJECT=${RISOLUTO_PROJECT:-risoluto}
 PORT=${RISOLUTO_PORT:-4000}
-WORKSPACES=${RISOLUTO_WORKSPACES:-$(dirname "$ROOT")/risoluto-workspaces}
+WORKSPACES=$(realpath -m \
+    "${RISOLUTO_WORKSPACES:-$(dirname "$ROOT")/risoluto-workspaces}")
 NETWORK=$PROJECT-internal
 MODEL_PORT=8089
 

@@ -35,6 +35,16 @@ make_folders() {
     fi
 }
 
+# What docker-compose.yml cannot have in the path of a mount.
+check_paths() {
+    case $STATE$WORKSPACES in
+    *[:\$\"\ ]*)
+        die "this does not work in a path with a colon, space, quote or dollar \
+sign: $STATE, $WORKSPACES; use DATA_DIR and RISOLUTO_WORKSPACES"
+        ;;
+    esac
+}
+
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
 
 check_port() {
@@ -97,6 +107,7 @@ next_steps() {
 }
 
 main() {
+    check_paths
     install_packages
     build_programs
     "$ROOT/deploy/engine.sh" start
