@@ -114,7 +114,7 @@ child_main(void *arg)
             unconst(env != NULL ? env : empty));
         (void)child_failed(child, "run");
     }
-    _exit(127);
+    return 127; /* ends the child: clone's wrapper exits with it */
 }
 
 /* ---- in the parent ---- */

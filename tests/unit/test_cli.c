@@ -23,19 +23,24 @@ static const struct cli cli = {.program = "prog",
 
 enum { ARGS_MAX = 6 };
 
-/* Parses "prog" and args; the index of the first operand, or -1. */
+/* Parses "prog" and args; the index of the first operand, or -1. The values
+ * are valid until the next call. */
 static int
 parse(const char *const args[ARGS_MAX], struct err *err)
 {
-    char *argv[ARGS_MAX + 2] = {strdup("prog")};
+    static char copies[ARGS_MAX + 1][64];
+    char *argv[ARGS_MAX + 2] = {copies[0]};
     int argc = 1;
-    for (int i = 0; i < ARGS_MAX && args[i] != NULL; i++)
-        argv[argc++] = strdup(args[i]);
+    (void)snprintf(copies[0], sizeof(copies[0]), "prog");
+    for (int i = 0; i < ARGS_MAX && args[i] != NULL; i++) {
+        (void)snprintf(copies[argc], sizeof(copies[0]), "%s", args[i]);
+        argv[argc] = copies[argc];
+        argc++;
+    }
     int rest = -1;
     port = NULL;
     quiet = NULL;
-    int rc = cli_parse(&cli, argc, argv, &rest, err);
-    return rc == 0 ? rest : -1;
+    return cli_parse(&cli, argc, argv, &rest, err) == 0 ? rest : -1;
 }
 
 Test(cli, options_are_understood_in_both_forms)

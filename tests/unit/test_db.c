@@ -125,6 +125,38 @@ Test(db, what_was_written_survives_a_kill)
     db_close(db);
 }
 
+static int
+check_settings(struct db_conn *conn, void *arg, struct err *err)
+{
+    (void)arg;
+
+    static const struct {
+        const char *sql;
+        const char *value;
+    } settings[] = {{"PRAGMA synchronous", "2"}, /* FULL */
+        {"PRAGMA journal_mode", "wal"}, {"PRAGMA foreign_keys", "1"},
+        {"PRAGMA trusted_schema", "0"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        struct db_stmt *stmt;
+        cr_assert_eq(db_query(conn, err, &stmt, settings[i].sql, ""), 0);
+        cr_assert_eq(db_step(stmt, err), 1);
+        cr_expect_str_eq(
+            db_col_text(stmt, 0), settings[i].value, "%s", settings[i].sql);
+    }
+    return 0;
+}
+
+/* No test can pull the plug: that a commit reaches the disk rests on these. */
+Test(db, every_connection_has_the_durable_settings)
+{
+    struct db *db = open_db();
+    struct err err = ERR_INIT;
+    cr_assert_eq(db_write(db, check_settings, NULL, &err), 0);
+    cr_assert_eq(db_read(db, check_settings, NULL, &err), 0);
+    db_close(db);
+}
+
 Test(db, files_and_folder_are_private)
 {
     struct db *db = open_db();

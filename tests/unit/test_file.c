@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char root[64];
@@ -186,6 +187,33 @@ Test(file, a_wide_tree_of_trees_is_removed)
     cr_assert_eq(chmod("tree/3", 0), 0);
     cr_assert_eq(chmod("tree/4/1", 0555), 0);
     cr_assert_eq(file_remove_tree("tree", &err), 0, "%s", err.message);
+    cr_assert_not(is_there("tree"));
+}
+
+/* Root may do everything, so an ordinary user tries it. */
+static int
+remove_as_nobody(void)
+{
+    struct err err = ERR_INIT;
+    if (geteuid() == 0 && (chown(root, 65534, 65534) != 0 ||
+                              setgid(65534) != 0 || setuid(65534) != 0))
+        return 1;
+    if (file_make_dirs("tree/a/b/c", 0700, &err) != 0 ||
+        file_make_dirs("tree/closed/x", 0700, &err) != 0 ||
+        chmod("tree/a/b", 0555) != 0 || chmod("tree/a", 0555) != 0 ||
+        chmod("tree/closed", 0) != 0 || chmod("tree", 0555) != 0)
+        return 2;
+    return file_remove_tree("tree", &err) == 0 ? 0 : 3;
+}
+
+Test(file, folders_made_read_only_do_not_resist)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(remove_as_nobody());
+    int status = -1;
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_assert_eq(status, 0, "status %x", status);
     cr_assert_not(is_there("tree"));
 }
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -144,6 +145,8 @@ Test(proc, changes_the_user_and_drops_groups)
     const char *const argv[4] = {
         "sh", "-c", "id -u; id -g; id -G; pwd; id -u -r", NULL};
     struct proc_options options = shell(argv);
+    static const gid_t groups[] = {4, 5};
+    cr_assert_eq(setgroups(ARRAY_LEN(groups), groups), 0);
     options.uid = 1234;
     options.gid = 2345;
     options.cwd = "/";
