@@ -165,25 +165,37 @@ find_verb(int argc, char **argv, int at, int *used)
     return NULL;
 }
 
+/* "create, show, move": the second words of the verbs that begin with word;
+ * empty when there are none. */
+static void
+second_words(const char *word, struct buf *out)
+{
+    size_t len = strlen(word);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        const char *name = verbs[i]->name;
+        if (strncmp(name, word, len) == 0 && name[len] == ' ')
+            buf_printf(out, "%s%s", out->len > 0 ? ", " : "", name + len + 1);
+    }
+}
+
 static int
-unknown_verb(int argc, char **argv, int at, struct err *err)
+unknown_verb(const char *word, struct err *err)
 {
     const char *names[ARRAY_LEN(verbs)];
-    char word[PROGRAM_MAX];
+    AUTO(buf_free) struct buf seconds = {0};
+    buf_init(&seconds, 256);
+    second_words(word, &seconds);
+    if (seconds.len > 0)
+        return err_set(err, ERR_INVALID,
+            "risoluto %s is followed by one of: %s", word, buf_str(&seconds));
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
         names[i] = verbs[i]->name;
-    (void)snprintf(word, sizeof(word), "%s", argv[at]);
     const char *near = cli_nearest(word, names, ARRAY_LEN(names));
-    if (near == NULL && at + 1 < argc) {
-        (void)snprintf(
-            word, sizeof(word), "%.20s %.20s", argv[at], argv[at + 1]);
-        near = cli_nearest(word, names, ARRAY_LEN(names));
-    }
     if (near != NULL)
         return err_set(err, ERR_INVALID,
-            "unknown command \"%.40s\": did you mean \"%s\"?", argv[at], near);
+            "unknown command \"%.40s\": did you mean \"%s\"?", word, near);
     return err_set(err, ERR_INVALID,
-        "unknown command \"%.40s\": see risoluto --help", argv[at]);
+        "unknown command \"%.40s\": see risoluto --help", word);
 }
 
 /* The list of verbs, as the epilog of the general help. */
@@ -229,7 +241,7 @@ run(int argc, char **argv, struct err *err)
     }
     const struct verb *verb = find_verb(argc, argv, at, &used);
     if (verb == NULL)
-        return unknown_verb(argc, argv, at, err);
+        return unknown_verb(argv[at], err);
     if (verb_parse(verb, argc, argv, at + used, &call, err) != 0)
         return -1;
     const char *url = getenv("RISOLUTO_URL");

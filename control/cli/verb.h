@@ -43,6 +43,19 @@ struct verb {
 };
 
 #define VERBS(X)                                                               \
+    X(demo)                                                                    \
+    X(status)                                                                  \
+    X(issues)                                                                  \
+    X(issue_create)                                                            \
+    X(issue_show)                                                              \
+    X(issue_move)                                                              \
+    X(issue_comment)                                                           \
+    X(attempts)                                                                \
+    X(attempt)                                                                 \
+    X(events)                                                                  \
+    X(abort)                                                                   \
+    X(refresh)                                                                 \
+    X(wait)                                                                    \
     X(pki)                                                                     \
     X(token)
 
