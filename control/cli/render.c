@@ -175,6 +175,7 @@ static const struct style {
     const char *members[MEMBERS_MAX]; /* when put is NULL: what to list */
     bool hidden;
 } styles[] = {
+    {"issue.created", NULL, {"title"}, false},
     {"issue.claimed", NULL, {"attempt", "model"}, false},
     {"attempt.dispatched", NULL, {"host"}, false},
     {"attempt.accepted", NULL, {NULL}, false},
@@ -203,7 +204,7 @@ static const struct style {
     {"container.stopped", put_stop, {NULL}, false},
     {"container.removed", NULL, {"container"}, false},
     {"attempt.ended", put_end, {NULL}, false},
-    {"comment.posted", NULL, {NULL}, false},
+    {"comment.posted", NULL, {"author"}, false},
     {"issue.transitioned", NULL, {"state", "to"}, false},
     {"outbox.dead", NULL, {"kind", "error"}, false},
 };
