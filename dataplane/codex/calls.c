@@ -5,11 +5,16 @@
 
 #include "common/cleanup.h"
 #include "common/version.h"
+#include "dataplane/codex/items.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { CALL_BYTES_MAX = 4 * 1024 * 1024, WHY_SIZE = 320 };
+enum {
+    CALL_BYTES_MAX = 4 * 1024 * 1024,
+    WHY_SIZE = 320,
+    EFFECTIVE_MAX = 32 * 1024
+};
 
 typedef void (*params_fn)(
     const struct codex_session *s, struct jw *w, const char *text);
@@ -160,15 +165,22 @@ on_login(struct codex_session *s, const struct json *result, struct err *err)
     return calls_send(s, CALL_THREAD, NULL, err);
 }
 
+/* The values in effect, as Codex reports them. */
 static int
-tell_thread(struct codex_session *s, struct err *err)
+tell_thread(struct codex_session *s, const struct json *result, struct err *err)
 {
+    static const char *const names[][2] = {{"model", "model"},
+        {"approval_policy", "approvalPolicy"}, {"sandbox", "sandbox"}};
     struct event event;
     event_begin(&event);
     jw_str(&event.w, "thread_id", s->thread_id);
-    jw_str(&event.w, "model", s->request->codex.model);
-    jw_raw(&event.w, "approval_policy", s->policy.approval_policy);
-    jw_raw(&event.w, "sandbox", s->policy.turn_sandbox);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct json *value = json_get(result, names[i][1]);
+        if (item_write(&event.w, names[i][0], value, EFFECTIVE_MAX, err) != 0) {
+            buf_free(&event.data);
+            return -1;
+        }
+    }
     return event_end(s, "thread.started", &event, err);
 }
 
@@ -184,7 +196,7 @@ on_thread(struct codex_session *s, const struct json *result, struct err *err)
     if (!codex_policy_holds_for_thread(
             &s->policy, &s->request->codex, result, why, sizeof(why)))
         return session_finish(s, OUTCOME_POLICY, why, err);
-    if (tell_thread(s, err) != 0)
+    if (tell_thread(s, result, err) != 0)
         return -1;
     s->turn = 1;
     session_enter(s, CODEX_TURN);

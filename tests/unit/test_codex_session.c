@@ -79,7 +79,11 @@ Test(codex_session, shakes_hands_in_order)
     cr_expect_str_eq(codex_session_thread_id(h.session), "th-1");
     cr_expect_eq(codex_harness_sent(&h, "\"apiKey\":\"" HARNESS_KEY "\""), 1);
     cr_expect_eq(codex_harness_events(&h, "codex.ready"), 1);
-    cr_expect_eq(codex_harness_events(&h, "thread.started"), 1);
+    cr_expect_eq(codex_harness_events(&h,
+                     "thread.started {\"thread_id\":\"th-1\",\"model\":"
+                     "\"gpt-5.5\",\"approval_policy\":\"never\",\"sandbox\":"
+                     "{\"type\":\"workspaceWrite\""),
+        1);
     cr_expect_eq(
         codex_harness_events(&h, "turn.started {\"turn_id\":\"tu-1\","), 1);
 }
