@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,6 +90,19 @@ flush(struct run *run)
     return send_outbox(run, &err);
 }
 
+/* Lines from here on name the session: a new turn makes a new one. */
+static void
+note_session(struct run *run)
+{
+    const char *id = codex_session_id(run->session);
+
+    if (id[0] == '\0' || strcmp(id, run->session_id) == 0)
+        return;
+    (void)snprintf(run->session_id, sizeof(run->session_id), "%s", id);
+    run->log.session_id = run->session_id;
+    log_info(&run->log, "turn started");
+}
+
 /* After each call into the session. */
 static int
 after_session(struct dialogue *dialogue, int result, const struct err *err)
@@ -97,6 +111,7 @@ after_session(struct dialogue *dialogue, int result, const struct err *err)
 
     if (result != 0)
         return run_failed(run, OUTCOME_INTERNAL, err);
+    note_session(run);
     if (codex_session_phase(run->session) == CODEX_TURN && !run->worked) {
         run->worked = true;
         run->batch.state = ATTEMPT_TURN;

@@ -19,6 +19,7 @@ struct run {
     const struct dispatch_request *request;
     struct inbox *inbox;
     struct log_ctx log;
+    char session_id[512]; /* log's, of the latest turn; "": none yet */
 
     enum attempt_state state; /* as the journal has it */
     bool journal_broken;      /* a write failed: only the end is tried */

@@ -100,4 +100,8 @@ enum outcome codex_session_outcome(
     const struct codex_session *session, const char **message);
 const char *codex_session_thread_id(const struct codex_session *session);
 
+/* "<thread id>-<turn id>" (Symphony specification 4.2), "" before the first
+ * turn has a name. Valid until the next call. */
+const char *codex_session_id(struct codex_session *session);
+
 #endif

@@ -569,3 +569,13 @@ codex_session_thread_id(const struct codex_session *session)
 {
     return session->thread_id;
 }
+
+const char *
+codex_session_id(struct codex_session *session)
+{
+    session->id[0] = '\0';
+    if (session->thread_id[0] != '\0' && session->turn_id[0] != '\0')
+        (void)snprintf(session->id, sizeof(session->id), "%s-%s",
+            session->thread_id, session->turn_id);
+    return session->id;
+}

@@ -83,6 +83,7 @@ struct codex_session {
 
     char thread_id[CODEX_ID_MAX];
     char turn_id[CODEX_ID_MAX]; /* "" until Codex names the turn */
+    char id[2 * CODEX_ID_MAX];  /* see codex_session_id */
     int64_t turn;               /* 1 for the first */
     struct buf last_message;    /* the agent's, of this turn */
     struct buf rate_limits;     /* as last reported */

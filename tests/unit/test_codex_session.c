@@ -77,6 +77,8 @@ Test(codex_session, shakes_hands_in_order)
         cr_assert_not_null(at, "%s is missing or out of order", order[i]);
     }
     cr_expect_str_eq(codex_session_thread_id(h.session), "th-1");
+    cr_expect_eq(strncmp(codex_session_id(h.session), "th-1-", 5), 0, "%s",
+        codex_session_id(h.session));
     cr_expect_eq(codex_harness_sent(&h, "\"apiKey\":\"" HARNESS_KEY "\""), 1);
     cr_expect_eq(codex_harness_events(&h, "codex.ready"), 1);
     cr_expect_eq(codex_harness_events(&h,
