@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { NAME_MAX_LEN = 255, IMAGE_MAX_LEN = 512 };
 
@@ -126,6 +127,14 @@ docker_parse_cpus(const char *text, int64_t *nano, struct err *err)
     return 0;
 }
 
+int64_t
+docker_clamp_cpus(int64_t nano, long online)
+{
+    int64_t all = (int64_t)online * 1000000000;
+
+    return online > 0 && nano > all ? all : nano;
+}
+
 /* ---- the body ---- */
 
 static bool
@@ -227,9 +236,11 @@ write_limits(struct jw *w, const struct docker_create *spec, struct err *err)
                  w, "MemorySwap", spec->memory_swap, "memory swap", err) != 0)
         return -1;
     if (spec->cpus != NULL) {
+        long online = sysconf(_SC_NPROCESSORS_ONLN);
+
         if (docker_parse_cpus(spec->cpus, &nano, err) != 0)
             return err_wrap(err, "cpus");
-        jw_int(w, "NanoCpus", nano);
+        jw_int(w, "NanoCpus", docker_clamp_cpus(nano, online));
     }
     if (spec->pids_limit > 0)
         jw_int(w, "PidsLimit", spec->pids_limit);

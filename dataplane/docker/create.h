@@ -25,6 +25,10 @@ int docker_parse_size(const char *text, int64_t *bytes, struct err *err);
 /* "2", "0.5", "1.25": to billionths of a processor, more than 0. */
 int docker_parse_cpus(const char *text, int64_t *nano, struct err *err);
 
+/* The engine refuses more processors than its host has: asked for more, a
+ * worker gets all of them. online <= 0: unknown, nothing is changed. */
+int64_t docker_clamp_cpus(int64_t nano, long online);
+
 /* ERR_INVALID names the member of spec that is not right. */
 int docker_create_body(
     const struct docker_create *spec, struct buf *out, struct err *err);

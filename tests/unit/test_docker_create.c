@@ -287,3 +287,11 @@ Test(docker_create, our_profile_denies_by_default_and_allows_the_five)
     }
     cr_assert_eq(found, ARRAY_LEN(five));
 }
+
+Test(docker_create, a_small_machine_gives_all_it_has)
+{
+    cr_expect_eq(docker_clamp_cpus(2000000000, 1), 1000000000);
+    cr_expect_eq(docker_clamp_cpus(500000000, 1), 500000000);
+    cr_expect_eq(docker_clamp_cpus(2000000000, 4), 2000000000);
+    cr_expect_eq(docker_clamp_cpus(2000000000, -1), 2000000000);
+}
