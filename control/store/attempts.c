@@ -218,7 +218,7 @@ static int
 claim_event(struct db_conn *conn, const struct claim *claim, int64_t fence,
     int64_t number, const char *attempt_id, struct err *err)
 {
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
 
     buf_init(&data, STORE_EVENT_MAX);
@@ -271,7 +271,7 @@ int
 store_claim(struct store *store, const struct issue *issue, const char *host,
     const char *model, struct attempt *out, struct err *err)
 {
-    AUTO(buf_free) struct buf json;
+    AUTO(buf_free) struct buf json = {0};
     struct jw w;
 
     memset(out, 0, sizeof(*out));
@@ -308,7 +308,7 @@ dispatched_write(struct db_conn *conn, void *arg, struct err *err)
 {
     const struct attempt_query *query = arg;
     const char *attempt_id = query->key;
-    AUTO(attempt_release) struct attempt attempt;
+    AUTO(attempt_release) struct attempt attempt = {0};
 
     if (attempt_load(conn, attempt_id, &attempt, err) < 0)
         return -1;
@@ -321,7 +321,7 @@ dispatched_write(struct db_conn *conn, void *arg, struct err *err)
         return -1;
     if (db_changes(conn) == 0)
         return 0;
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
     buf_init(&data, STORE_EVENT_MAX);
     jw_init(&w, &data);

@@ -35,7 +35,7 @@ static int
 add_retry(struct db_conn *conn, const struct attempt *attempt,
     const struct ending *ending, struct err *err)
 {
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
 
     if (db_exec(conn, err,
@@ -89,7 +89,7 @@ int
 attempt_finish(
     struct db_conn *conn, const struct attempt_end *end, struct err *err)
 {
-    AUTO(attempt_release) struct attempt attempt;
+    AUTO(attempt_release) struct attempt attempt = {0};
 
     if (attempt_load(conn, end->attempt_id, &attempt, err) < 0)
         return -1;
@@ -115,7 +115,7 @@ static int
 own_end_event(struct db_conn *conn, const struct attempt_end *end,
     const char *issue_identifier, struct err *err)
 {
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
 
     buf_init(&data, STORE_EVENT_MAX);
@@ -139,7 +139,7 @@ static int
 end_write(struct db_conn *conn, void *arg, struct err *err)
 {
     const struct attempt_end *end = arg;
-    AUTO(attempt_release) struct attempt attempt;
+    AUTO(attempt_release) struct attempt attempt = {0};
 
     if (attempt_load(conn, end->attempt_id, &attempt, err) < 0)
         return -1;

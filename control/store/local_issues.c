@@ -140,7 +140,7 @@ static int
 person_event(struct db_conn *conn, const struct issue *issue, const char *type,
     const char *key, const char *value, struct err *err)
 {
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
 
     buf_init(&data, STORE_EVENT_MAX);
@@ -241,7 +241,7 @@ int
 store_issue_create(struct store *store, const char *prefix,
     const struct new_issue *issue, struct issue *out, struct err *err)
 {
-    AUTO(buf_free) struct buf labels;
+    AUTO(buf_free) struct buf labels = {0};
 
     memset(out, 0, sizeof(*out));
     buf_init(&labels, TEXT_MAX);
@@ -350,7 +350,7 @@ int
 store_issues(struct store *store, char *const *states, size_t count,
     int64_t limit, struct issue_list *out, struct err *err)
 {
-    AUTO(buf_free) struct buf keys;
+    AUTO(buf_free) struct buf keys = {0};
 
     *out = (struct issue_list){0};
     buf_init(&keys, TEXT_MAX);

@@ -110,7 +110,7 @@ static int
 outbox_event(struct db_conn *conn, const struct outbox_entry *entry,
     const char *type, const char *error, struct err *err)
 {
-    AUTO(buf_free) struct buf data;
+    AUTO(buf_free) struct buf data = {0};
     struct jw w;
 
     buf_init(&data, STORE_EVENT_MAX);

@@ -102,7 +102,7 @@ static int
 on_rate_limits(struct db_conn *conn, const char *attempt_id,
     const struct json *data, struct err *err)
 {
-    AUTO(buf_free) struct buf out;
+    AUTO(buf_free) struct buf out = {0};
     struct jw w;
 
     buf_init(&out, STORE_EVENT_MAX);

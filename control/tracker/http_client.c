@@ -244,7 +244,7 @@ static int
 add_authorization(struct curl_slist **list, const struct secret *authorization,
     struct err *err)
 {
-    AUTO(buf_free) struct buf line;
+    AUTO(buf_free) struct buf line = {0};
     const char *value = secret_bytes(authorization);
 
     /* A line break would let a credential smuggle headers in. */

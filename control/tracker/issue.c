@@ -338,7 +338,7 @@ static int
 read_native_ref(const struct json *node, struct issue *out, struct err *err)
 {
     const struct json *ref = json_get(node, "native_ref");
-    AUTO(buf_free) struct buf text;
+    AUTO(buf_free) struct buf text = {0};
     struct jw w;
 
     buf_init(&text, NATIVE_REF_MAX);
@@ -475,7 +475,7 @@ append_sanitised(struct buf *key, const char *identifier, struct err *err)
 char *
 issue_workspace_key(const char *identifier, struct err *err)
 {
-    AUTO(buf_free) struct buf key;
+    AUTO(buf_free) struct buf key = {0};
 
     buf_init(&key, KEY_MAX + 2 * HASH_BYTES + 1);
     if (is_plain(identifier))

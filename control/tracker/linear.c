@@ -173,7 +173,7 @@ static int
 read_whole(
     struct linear *linear, const char *id, struct issue *out, struct err *err)
 {
-    AUTO(buf_free) struct buf variables;
+    AUTO(buf_free) struct buf variables = {0};
     AUTO(linear_reply_release) struct linear_reply reply = {0};
     int64_t asked_at = clock_wall_ms();
 
@@ -207,7 +207,7 @@ take_node(struct linear *linear, const struct json *node, int64_t asked_at,
     if (is_listed(out, issue.id))
         return 0; /* it moved between two pages */
     if (linear_issue_is_cut(node)) {
-        struct issue whole;
+        struct issue whole = {0};
         if (read_whole(linear, issue.id, &whole, err) < 0)
             return -1;
         issue_release(&issue);
@@ -265,7 +265,7 @@ static int
 fetch_page(struct linear *linear, const struct selection *selection,
     char after[CURSOR_SIZE], struct issue_list *out, struct err *err)
 {
-    AUTO(buf_free) struct buf variables;
+    AUTO(buf_free) struct buf variables = {0};
     AUTO(linear_reply_release) struct linear_reply reply = {0};
     int64_t asked_at = clock_wall_ms();
 
@@ -380,7 +380,7 @@ linear_comment(void *impl, const char *issue_id, const char *key,
     const char *body, struct err *err)
 {
     struct linear *linear = impl;
-    AUTO(buf_free) struct buf variables;
+    AUTO(buf_free) struct buf variables = {0};
     AUTO(linear_reply_release) struct linear_reply reply = {0};
     char id[UUID_SIZE];
     struct jw w;
@@ -435,7 +435,7 @@ static int
 update_state(struct linear *linear, const char *issue_id, const char *state_id,
     struct err *err)
 {
-    AUTO(buf_free) struct buf variables;
+    AUTO(buf_free) struct buf variables = {0};
     AUTO(linear_reply_release) struct linear_reply reply = {0};
     struct jw w;
 
@@ -457,7 +457,7 @@ linear_transition(
     void *impl, const char *issue_id, const char *state, struct err *err)
 {
     struct linear *linear = impl;
-    AUTO(buf_free) struct buf variables;
+    AUTO(buf_free) struct buf variables = {0};
     AUTO(linear_reply_release) struct linear_reply reply = {0};
     const char *state_id = NULL;
 

@@ -290,7 +290,7 @@ int
 linear_api_call(struct linear_api *api, const char *query,
     const char *variables, struct linear_reply *reply, struct err *err)
 {
-    AUTO(buf_free) struct buf body;
+    AUTO(buf_free) struct buf body = {0};
     struct jw w;
 
     *reply = (struct linear_reply){0};

@@ -25,6 +25,7 @@ struct fault {
 static struct fake_linear linear;
 static struct fault fault;
 static int64_t requests;
+static int64_t stolen; /* requests that followed our redirect */
 static const char *api_key = "lin_api_fake";
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -56,7 +57,7 @@ static void
 answer_error(struct mg_connection *conn, int status, const char *headers,
     const struct fake_error *error)
 {
-    AUTO(buf_free) struct buf body;
+    AUTO(buf_free) struct buf body = {0};
     struct jw w;
 
     buf_init(&body, BODY_MAX);
@@ -215,7 +216,7 @@ answer_invalid(struct mg_connection *conn, const struct err *problem)
 static void
 run_query(struct mg_connection *conn, const struct gql_selection *root)
 {
-    AUTO(buf_free) struct buf body;
+    AUTO(buf_free) struct buf body = {0};
     struct fake_error error = {0};
     struct jw w;
 
@@ -263,7 +264,7 @@ static int
 on_graphql(struct mg_connection *conn, void *arg)
 {
     (void)arg;
-    AUTO(buf_free) struct buf body;
+    AUTO(buf_free) struct buf body = {0};
     struct err err = ERR_INIT;
     AUTO(json_free_ptr) struct json *request = NULL;
 
@@ -363,6 +364,7 @@ fake_show(const struct json *spec, struct jw *w, struct err *err)
     (void)spec;
     (void)err;
     jw_int(w, "requests", requests);
+    jw_int(w, "stolen", stolen);
     jw_int(w, "mutations", linear.mutations);
     write_comments(w);
     jw_arr(w, "issues");
@@ -388,6 +390,16 @@ fake_reset(const struct json *spec, struct jw *w, struct err *err)
     return 0;
 }
 
+static int
+fake_stolen(const struct json *spec, struct jw *w, struct err *err)
+{
+    (void)spec;
+    (void)w;
+    (void)err;
+    stolen++;
+    return 0;
+}
+
 static struct control {
     const char *path;
     int (*serve)(const struct json *spec, struct jw *w, struct err *err);
@@ -397,14 +409,15 @@ static struct control {
     {"/fake/faults", fake_set_fault},
     {"/fake/show", fake_show},
     {"/fake/reset", fake_reset},
+    {"/fake/stolen", fake_stolen},
 };
 
 static int
 on_control(struct mg_connection *conn, void *arg)
 {
     const struct control *control = arg;
-    AUTO(buf_free) struct buf body;
-    AUTO(buf_free) struct buf out;
+    AUTO(buf_free) struct buf body = {0};
+    AUTO(buf_free) struct buf out = {0};
     struct err err = ERR_INIT;
     struct jw w;
 

@@ -31,7 +31,7 @@ start_fake(void)
 {
     const char *argv[] = {harness_binary("fake_linear"), "--port", "0", NULL};
     const char *env[] = {NULL};
-    AUTO(buf_free) struct buf log;
+    AUTO(buf_free) struct buf log = {0};
     int port = 0;
 
     (void)unlink(fake.log); /* of an earlier one: it says another port */
@@ -317,7 +317,7 @@ Test(linear, a_waiting_issue_with_an_open_blocker_is_not_dispatchable)
 Test(linear, many_labels_and_relations_are_read_by_a_second_look)
 {
     struct issue_list list;
-    AUTO(buf_free) struct buf spec;
+    AUTO(buf_free) struct buf spec = {0};
 
     for (int i = 0; i < 14; i++)
         tell("issues",
@@ -380,6 +380,7 @@ Test(linear, every_fault_has_its_name_and_passes)
         expect_failure(cases[i].code);
         expect_issues(60);
     }
+    cr_assert_eq(shown("stolen"), 0, "a redirect was followed");
 }
 
 Test(linear, a_cursor_that_does_not_move_is_an_error_not_a_loop)
@@ -559,7 +560,7 @@ static void
 expect_refusal(const char *query, const char *message)
 {
     char url[128];
-    AUTO(buf_free) struct buf body;
+    AUTO(buf_free) struct buf body = {0};
     struct jw w;
     struct answer answer;
 

@@ -37,7 +37,7 @@ parse(const char *text)
 static void
 expect_json(const struct issue *issue, const char *expected)
 {
-    AUTO(buf_free) struct buf out;
+    AUTO(buf_free) struct buf out = {0};
     struct jw w;
 
     buf_init(&out, 65536);

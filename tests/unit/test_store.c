@@ -388,7 +388,7 @@ Test(store, attempts_are_listed_by_issue_live_and_ended)
 Test(store, an_attempt_writes_itself_as_json)
 {
     struct attempt a = store_fixture_claim(&f, &issue);
-    AUTO(buf_free) struct buf out;
+    AUTO(buf_free) struct buf out = {0};
     struct jw w;
 
     buf_init(&out, 65536);

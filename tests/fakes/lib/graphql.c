@@ -101,7 +101,7 @@ take_name(struct reader *reader, char out[GQL_NAME_SIZE], struct err *err)
 {
     if (reader->kind != 'n' || strlen(reader->token) >= GQL_NAME_SIZE)
         return syntax_error(reader, "Name", err);
-    (void)snprintf(out, GQL_NAME_SIZE, "%s", reader->token);
+    memcpy(out, reader->token, strlen(reader->token) + 1);
     return advance(reader, err);
 }
 
@@ -471,7 +471,7 @@ static int
 take_args(struct reader *reader, const struct gql_field *field,
     struct gql_selection *selection, struct err *err)
 {
-    AUTO(buf_free) struct buf text;
+    AUTO(buf_free) struct buf text = {0};
     struct jw w;
 
     buf_init(&text, ARGS_MAX);
