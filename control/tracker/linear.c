@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The Linear tracker: which queries make up each operation. Scope: one
- * project, by its slug id. Its profile is in docs/configuration.md. */
+ * project, by its slug id. docs/trackers.md is its profile. */
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"

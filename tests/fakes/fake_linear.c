@@ -25,7 +25,7 @@ struct fault {
 static struct fake_linear linear;
 static struct fault fault;
 static int64_t requests;
-static int64_t stolen; /* requests that followed our redirect */
+static int64_t followed; /* requests that followed our redirect */
 static const char *api_key = "lin_api_fake";
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -171,7 +171,7 @@ serve_fault(struct mg_connection *conn)
     else if (strcmp(kind, "no_nodes") == 0)
         answer(conn, 200, "", "{\"data\": {\"issues\": {}}}");
     else if (strcmp(kind, "redirect") == 0)
-        answer(conn, 302, "Location: /fake/stolen\r\n", "{}");
+        answer(conn, 302, "Location: /fake/followed\r\n", "{}");
     else if (strcmp(kind, "huge") == 0)
         answer_huge(conn);
     else if (strcmp(kind, "echo") == 0)
@@ -364,7 +364,7 @@ fake_show(const struct json *spec, struct jw *w, struct err *err)
     (void)spec;
     (void)err;
     jw_int(w, "requests", requests);
-    jw_int(w, "stolen", stolen);
+    jw_int(w, "followed", followed);
     jw_int(w, "mutations", linear.mutations);
     write_comments(w);
     jw_arr(w, "issues");
@@ -391,12 +391,12 @@ fake_reset(const struct json *spec, struct jw *w, struct err *err)
 }
 
 static int
-fake_stolen(const struct json *spec, struct jw *w, struct err *err)
+fake_followed(const struct json *spec, struct jw *w, struct err *err)
 {
     (void)spec;
     (void)w;
     (void)err;
-    stolen++;
+    followed++;
     return 0;
 }
 
@@ -409,7 +409,7 @@ static struct control {
     {"/fake/faults", fake_set_fault},
     {"/fake/show", fake_show},
     {"/fake/reset", fake_reset},
-    {"/fake/stolen", fake_stolen},
+    {"/fake/followed", fake_followed},
 };
 
 static int

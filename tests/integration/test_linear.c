@@ -380,7 +380,7 @@ Test(linear, every_fault_has_its_name_and_passes)
         expect_failure(cases[i].code);
         expect_issues(60);
     }
-    cr_assert_eq(shown("stolen"), 0, "a redirect was followed");
+    cr_assert_eq(shown("followed"), 0, "a redirect was followed");
 }
 
 Test(linear, a_cursor_that_does_not_move_is_an_error_not_a_loop)
