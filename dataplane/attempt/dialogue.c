@@ -269,6 +269,22 @@ feed_end(struct dialogue *dialogue)
     return 0;
 }
 
+/* The log broke off: because the container is gone, or the engine? */
+static int
+feed_failed(struct dialogue *dialogue, const struct err *err)
+{
+    struct run *run = dialogue->run;
+    struct docker_state state = {.running = false};
+    struct err look = ERR_INIT;
+
+    if (docker_inspect(run->deps->docker, run->container, &state, &look) != 0 &&
+        look.code != ERR_NOT_FOUND)
+        return run_failed(run, OUTCOME_ENGINE, err);
+    if (state.running)
+        return run_failed(run, OUTCOME_ENGINE, err);
+    return feed_end(dialogue);
+}
+
 static int64_t
 time_left(const struct dialogue *dialogue)
 {
@@ -303,7 +319,7 @@ step(struct dialogue *dialogue)
     case 2:
         return feed_end(dialogue);
     default:
-        return run_failed(run, OUTCOME_ENGINE, &err);
+        return feed_failed(dialogue, &err);
     }
 }
 
