@@ -202,24 +202,35 @@ drain(int fd, struct buf *out)
     }
 }
 
-/* Collects output until the child ended (true) or its time is over. */
-static bool
-follow(int pidfd, int fd, struct buf *out, int64_t timeout_ms)
+/* Collects output until the child ended, its time is over (timed_out), or it
+ * is not wanted any more (cancelled). */
+static void
+follow(int pidfd, int fd, struct buf *out, const struct proc_options *options,
+    struct proc_result *result)
 {
+    int64_t timeout_ms = options->timeout_ms;
     int64_t deadline = clock_mono_ms() + timeout_ms;
-    struct pollfd fds[] = {
-        {.fd = pidfd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = pidfd, .events = POLLIN},
+        {.fd = fd, .events = POLLIN},
+        {.fd = options->cancel_fd > 0 ? options->cancel_fd : -1,
+            .events = POLLIN}};
     for (;;) {
         int64_t left = timeout_ms > 0 ? deadline - clock_mono_ms() : 60000;
-        if (left <= 0)
-            return false;
+        if (left <= 0) {
+            result->timed_out = 1;
+            return;
+        }
         int wait = left < 60000 ? (int)left : 60000;
         if (poll(fds, ARRAY_LEN(fds), wait) <= 0)
             continue; /* EINTR, or the loop sees the deadline */
         if (fds[1].revents != 0 && !drain(fd, out))
             fds[1].fd = -1;
         if (fds[0].revents != 0)
-            return true;
+            return;
+        if (fds[2].revents != 0) {
+            result->cancelled = 1;
+            return;
+        }
     }
 }
 
@@ -277,7 +288,7 @@ proc_run(const struct proc_options *options, struct buf *out,
         return -1;
     AUTO_CLOSE int pidfd = started_fd;
     (void)close(cleanup_steal_fd(&input_end));
-    result->timed_out = !follow(pidfd, output, out, options->timeout_ms);
+    follow(pidfd, output, out, options, result);
     int rc = finish(pid, result, err);
     (void)drain(output, out);
     return rc;

@@ -17,12 +17,14 @@ struct proc_options {
     uid_t uid;               /* (uid_t)-1 keeps ours; groups are dropped */
     gid_t gid;
     int64_t timeout_ms; /* then SIGKILL to its process group; 0: no limit */
+    int cancel_fd;      /* readable: the same at once; 0: none */
 };
 
 struct proc_result {
     int exit_code; /* -1 when a signal ended it */
     int signal;
     int timed_out;
+    int cancelled;
 };
 
 /* Runs to the end. stdout and stderr go into out (bounded: the rest is read

@@ -14,11 +14,12 @@
 #include "dataplane/workspace/workspace.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
-enum { STOP_GRACE_MS = 3500, REPORT_EVERY_S = 1 };
+enum { STOP_GRACE_MS = 3500, STOP_AT_LATEST_MS = 4500, REPORT_EVERY_S = 1 };
 
 struct plane {
     struct journal *journal;
@@ -82,26 +83,54 @@ start_parts(struct plane *plane, const struct options *options, struct err *err)
     return rpc_server_start(&plane->server, &served, err);
 }
 
-/* Attempts are told first, so that their grace runs while requests drain. */
+/* Whatever hangs (an engine that takes a request and never answers), the
+ * process ends in time. What is durable stays so, and the next start clears up
+ * as after a crash. */
+static void *
+end_in_time(void *arg)
+{
+    const struct timespec grace = {.tv_sec = STOP_AT_LATEST_MS / 1000,
+        .tv_nsec = STOP_AT_LATEST_MS % 1000 * 1000000L};
+
+    (void)arg;
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &grace, NULL);
+    log_warn(NULL, "something did not stop in time");
+    _exit(EXIT_SUCCESS);
+}
+
 static void
+watch_stop(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, end_in_time, NULL) == 0)
+        (void)pthread_detach(thread);
+}
+
+/* Attempts are told first, so that their grace runs while requests drain.
+ * false: threads still use the parts, which must stay as they are. */
+static bool
 stop_parts(struct plane *plane)
 {
     bool ended = true;
 
     if (plane->halt_fd >= 0)
         (void)eventfd_write(plane->halt_fd, 1);
+    if (plane->supervisor != NULL)
+        supervisor_halt(plane->supervisor);
     if (plane->journal != NULL)
         journal_wake(plane->journal);
     rpc_server_stop(plane->server);
     if (plane->supervisor != NULL)
         ended = supervisor_stop(plane->supervisor, STOP_GRACE_MS);
     if (!ended)
-        return; /* threads still use the rest; the process ends with them */
+        return false;
     docker_close(plane->docker);
     workspace_root_close(&plane->root);
     journal_close(plane->journal);
     if (plane->halt_fd >= 0)
         (void)close(plane->halt_fd);
+    return true;
 }
 
 static void
@@ -127,13 +156,15 @@ serve(const struct options *options, const sigset_t *signals, struct err *err)
 
     if (open_parts(&plane, options, err) != 0 ||
         start_parts(&plane, options, err) != 0) {
-        stop_parts(&plane);
+        (void)stop_parts(&plane);
         return -1;
     }
     announce(&plane, options);
     while ((number = sigtimedwait(signals, NULL, &tick)) < 0)
         rpc_server_report(plane.server);
     log_info(NULL, "stopping", LOG_I("signal", number));
-    stop_parts(&plane);
+    watch_stop();
+    if (!stop_parts(&plane))
+        _exit(EXIT_SUCCESS);
     return 0;
 }

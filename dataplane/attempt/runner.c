@@ -163,11 +163,13 @@ complete_workspace(struct run *run)
 static int
 make_workspace(struct run *run)
 {
+    const struct workspace_limits limits = {
+        .timeout_ms = PREPARE_TIMEOUT_MS, .cancel_fd = run->inbox->cancel_fd};
     struct err err = ERR_INIT;
     struct run_note note;
 
-    if (workspace_prepare(run->deps->root, &run->request->workspace,
-            PREPARE_TIMEOUT_MS, &run->workspace, &err) != 0)
+    if (workspace_prepare(run->deps->root, &run->request->workspace, &limits,
+            &run->workspace, &err) != 0)
         return run_failed(run, OUTCOME_WORKSPACE, &err);
     run->place.workspace_path = run->workspace.path;
     run_note_begin(&note);

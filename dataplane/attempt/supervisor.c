@@ -199,22 +199,38 @@ supervisor_start(struct supervisor **out, const struct supervisor_deps *deps,
 
 /* ---- stop ---- */
 
-bool
-supervisor_stop(struct supervisor *supervisor, int64_t grace_ms)
+/* With the mutex held. */
+static void
+halt(struct supervisor *supervisor)
 {
     const struct inbox_stop stop = {.wanted = true,
         .at_once = true,
         .outcome = OUTCOME_RESTARTED,
         .reason = "the data plane was stopped"};
-    int64_t deadline = clock_mono_ms() + grace_ms;
-    int left;
 
-    pthread_mutex_lock(&supervisor->mutex);
     supervisor->stopping = true;
     pthread_cond_broadcast(&supervisor->changed);
     for (struct attempt *attempt = supervisor->attempts; attempt != NULL;
          attempt = attempt->next)
         (void)inbox_stop(&attempt->inbox, &stop);
+}
+
+void
+supervisor_halt(struct supervisor *supervisor)
+{
+    pthread_mutex_lock(&supervisor->mutex);
+    halt(supervisor);
+    pthread_mutex_unlock(&supervisor->mutex);
+}
+
+bool
+supervisor_stop(struct supervisor *supervisor, int64_t grace_ms)
+{
+    int64_t deadline = clock_mono_ms() + grace_ms;
+    int left;
+
+    pthread_mutex_lock(&supervisor->mutex);
+    halt(supervisor);
     while (supervisor->threads > 0 && clock_mono_ms() < deadline)
         (void)clock_cond_wait_until(
             &supervisor->changed, &supervisor->mutex, deadline);

@@ -32,6 +32,10 @@ struct supervisor_deps {
 int supervisor_start(struct supervisor **out,
     const struct supervisor_deps *deps, struct err *err);
 
+/* No dispatch is taken any more, and running attempts are told to stop at
+ * once. Does not wait. */
+void supervisor_halt(struct supervisor *supervisor);
+
 /* Running attempts are told to stop at once and waited for, at most grace_ms;
  * each is ended with dataplane_restarted. false: some did not end in time; they
  * are left to the next start, *supervisor is not freed, and what it was given

@@ -204,6 +204,8 @@ static int
 judge(const char *const *argv, const struct proc_result *result,
     struct buf *output, int *exit_code, struct err *err)
 {
+    if (result->cancelled)
+        return err_set(err, ERR_CANCELLED, "git %s was stopped", argv[1]);
     if (result->timed_out)
         return err_set(
             err, ERR_TIMEOUT, "git %s took too long and was stopped", argv[1]);
@@ -229,7 +231,8 @@ git_run(const struct git *git, const char *const *argv, int *exit_code,
         .cwd = git->tree,
         .uid = ours ? (uid_t)-1 : git->uid,
         .gid = ours ? (gid_t)-1 : git->gid,
-        .timeout_ms = git->deadline_ms - clock_mono_ms()};
+        .timeout_ms = git->deadline_ms - clock_mono_ms(),
+        .cancel_fd = git->cancel_fd > 0 ? git->cancel_fd : 0};
     struct proc_result result = {0};
     int rv;
 

@@ -16,6 +16,7 @@ struct git {
     uid_t uid;
     gid_t gid;
     int64_t deadline_ms; /* monotonic */
+    int cancel_fd;       /* readable: stop, ERR_CANCELLED; -1: none */
 };
 
 /* The gitconfig to put into home before the first git_run. url may be NULL. */

@@ -152,13 +152,15 @@ start_branch(const struct git *git, const char *branch, struct err *err)
 
 static int
 populate(const struct workspace_root *root, const struct nursery *nursery,
-    const struct workspace_spec *spec, int64_t deadline_ms, struct err *err)
+    const struct workspace_spec *spec, const struct workspace_limits *limits,
+    struct err *err)
 {
     const struct git git = {.home = nursery->home,
         .tree = nursery->tree,
         .uid = root->uid,
         .gid = root->gid,
-        .deadline_ms = deadline_ms};
+        .deadline_ms = clock_mono_ms() + limits->timeout_ms,
+        .cancel_fd = limits->cancel_fd};
     bool cloned = spec->repo_url != NULL && spec->repo_url[0] != '\0';
 
     if (write_gitconfig(nursery, cloned ? spec->repo_url : NULL, err) != 0)
@@ -201,12 +203,12 @@ move_into_place(const struct workspace_root *root,
 
 static int
 create(const struct workspace_root *root, const struct workspace_spec *spec,
-    int64_t timeout_ms, struct err *err)
+    const struct workspace_limits *limits, struct err *err)
 {
     AUTO(nursery_release) struct nursery nursery = {.path = NULL};
 
     if (nursery_make(&nursery, root, err) != 0 ||
-        populate(root, &nursery, spec, clock_mono_ms() + timeout_ms, err) != 0)
+        populate(root, &nursery, spec, limits, err) != 0)
         return -1;
     return move_into_place(root, &nursery, spec->key, err);
 }
@@ -239,7 +241,7 @@ is_unsettled(const struct workspace_root *root, const char *key)
 
 int
 workspace_prepare(const struct workspace_root *root,
-    const struct workspace_spec *spec, int64_t timeout_ms,
+    const struct workspace_spec *spec, const struct workspace_limits *limits,
     struct workspace *out, struct err *err)
 {
     bool exists;
@@ -253,7 +255,7 @@ workspace_prepare(const struct workspace_root *root,
         return -1;
     if (workspace_exists(root, spec->key, &exists, err) != 0)
         return -1;
-    if (!exists && create(root, spec, timeout_ms, err) != 0)
+    if (!exists && create(root, spec, limits, err) != 0)
         return err_wrap(err, "workspace %s", spec->key);
     out->created = !exists;
     out->path = file_join(root->path, spec->key);

@@ -35,6 +35,11 @@ struct workspace {
     bool created; /* now: after_create has to run, then workspace_settle */
 };
 
+struct workspace_limits {
+    int64_t timeout_ms;
+    int cancel_fd; /* readable: stop, ERR_CANCELLED; -1: none */
+};
+
 enum { WORKSPACE_KEY_MAX = 128 };
 
 /* [A-Za-z0-9._-]{1,128}, not starting with "." or "-". */
@@ -51,7 +56,7 @@ void workspace_release(struct workspace *workspace);
  * program of ours runs in a tree that an agent has touched. One whose
  * after_create was never settled is made anew. */
 int workspace_prepare(const struct workspace_root *root,
-    const struct workspace_spec *spec, int64_t timeout_ms,
+    const struct workspace_spec *spec, const struct workspace_limits *limits,
     struct workspace *out, struct err *err);
 
 /* The new workspace is complete: its after_create (if any) has succeeded. */

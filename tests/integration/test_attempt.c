@@ -112,7 +112,7 @@ end(void)
     if (supervisor != NULL)
         cr_expect(supervisor_stop(supervisor, ATTEMPT_MS));
     cr_expect_eq(count_containers(), 0, "containers are left");
-    worker_home_volume(key, volume);
+    worker_home_volume(journal_id(journal), key, volume);
     (void)docker_volume_remove(docker, volume, &err);
     docker_close(docker);
     workspace_root_close(&root);

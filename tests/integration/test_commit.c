@@ -43,6 +43,8 @@ begin(void)
 {
     const char *missing = harness_docker_missing(IMAGE);
     AUTO_FREE char *path = NULL;
+    const struct workspace_limits limits = {
+        .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
     char id[ID_SIZE];
 
     if (missing != NULL)
@@ -59,8 +61,8 @@ begin(void)
         .branch = branch,
         .commit_author = author,
         .commit_message = message};
-    cr_assert_eq(workspace_prepare(&root, &spec, TIMEOUT_MS, &workspace, &err),
-        0, "%s", err.message);
+    cr_assert_eq(workspace_prepare(&root, &spec, &limits, &workspace, &err), 0,
+        "%s", err.message);
     sandbox = (struct sandbox_spec){.image = image,
         .memory = memory,
         .memory_swap = memory,

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -137,6 +138,9 @@ spec_of(const char *key, const char *url, const char *base, const char *branch)
         .branch = made[3]};
 }
 
+static const struct workspace_limits limits = {
+    .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
+
 static int
 prepare(const struct workspace_spec *spec, bool *created)
 {
@@ -144,7 +148,7 @@ prepare(const struct workspace_spec *spec, bool *created)
     int result;
 
     err_clear(&err);
-    result = workspace_prepare(&root, spec, TIMEOUT_MS, &workspace, &err);
+    result = workspace_prepare(&root, spec, &limits, &workspace, &err);
     *created = result == 0 && workspace.created;
     if (result == 0) {
         AUTO_FREE char *expected = file_join(root.path, spec->key);
@@ -337,8 +341,10 @@ Test(workspace, a_missing_base_branch_leaves_nothing)
     expect_entries(0);
 }
 
-/* A server that takes the connection and says nothing. */
-Test(workspace, a_clone_that_hangs_is_stopped_and_leaves_nothing)
+/* A clone from a server that takes the connection and says nothing. */
+static void
+expect_hanging_clone_ends(
+    const struct workspace_limits *hanging, enum err_code code)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -355,10 +361,28 @@ Test(workspace, a_clone_that_hangs_is_stopped_and_leaves_nothing)
     (void)snprintf(
         url, sizeof(url), "git://127.0.0.1:%d/a", ntohs(address.sin_port));
     spec = spec_of("a", url, NULL, "b");
-    cr_expect_eq(workspace_prepare(&root, &spec, 300, &workspace, &err), -1);
-    cr_expect_eq(err.code, ERR_TIMEOUT, "%s", err.message);
+    cr_expect_eq(
+        workspace_prepare(&root, &spec, hanging, &workspace, &err), -1);
+    cr_expect_eq(err.code, code, "%s", err.message);
     cr_expect_lt(clock_mono_ms() - begun, 5000);
     expect_entries(0);
+}
+
+Test(workspace, a_clone_that_hangs_is_stopped_and_leaves_nothing)
+{
+    const struct workspace_limits short_time = {
+        .timeout_ms = 300, .cancel_fd = -1};
+
+    expect_hanging_clone_ends(&short_time, ERR_TIMEOUT);
+}
+
+Test(workspace, a_clone_that_is_not_wanted_any_more_leaves_nothing)
+{
+    AUTO_CLOSE int stop = eventfd(1, EFD_CLOEXEC);
+    const struct workspace_limits stopped = {
+        .timeout_ms = TIMEOUT_MS, .cancel_fd = stop};
+
+    expect_hanging_clone_ends(&stopped, ERR_CANCELLED);
 }
 
 /* ---- using one again ---- */
