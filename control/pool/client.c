@@ -5,7 +5,7 @@
 #include "common/buf.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
-#include "common/file.h"
+#include "common/pki.h"
 #include "proto/frame.h"
 
 #include <nng/nng.h>
@@ -15,7 +15,6 @@
 #include <string.h>
 
 enum {
-    PEM_MAX = 64 * 1024,
     RECONNECT_MIN_MS = 50,
     RECONNECT_MAX_MS = 2000,
     FRAME_OVERHEAD = 8 /* nng counts its own header in the limit */
@@ -78,42 +77,23 @@ pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *arg)
 }
 
 static int
-read_pem(const char *dir, const char *name, struct buf *out, struct err *err)
-{
-    AUTO_FREE char *path = file_join(dir, name);
-
-    if (path == NULL)
-        return err_no_memory(err);
-    if (file_read(path, out, err) == 0)
-        return 0;
-    err->code = ERR_CONFIG;
-    return err_wrap(err,
-        "no certificate for this plane (make it with `risoluto pki %s`)", dir);
-}
-
-static int
 load_tls(nng_tls_config *tls, const struct rpc_client_options *options,
     struct err *err)
 {
-    AUTO(buf_free) struct buf ca;
-    AUTO(buf_free) struct buf cert;
-    AUTO(buf_free) struct buf key;
+    AUTO(pki_release) struct pki pki;
     int rv;
 
-    buf_init(&ca, PEM_MAX);
-    buf_init(&cert, PEM_MAX);
-    buf_init_secret(&key, PEM_MAX);
-    if (read_pem(options->pki_dir, "ca.crt", &ca, err) != 0 ||
-        read_pem(options->pki_dir, "control.crt", &cert, err) != 0 ||
-        read_pem(options->pki_dir, "control.key", &key, err) != 0)
+    if (pki_load(&pki, options->pki_dir, "control", err) != 0)
         return -1;
-    if ((rv = nng_tls_config_ca_chain(tls, buf_str(&ca), NULL)) != 0 ||
+    if ((rv = nng_tls_config_ca_chain(tls, buf_str(&pki.ca), NULL)) != 0 ||
         (rv = nng_tls_config_own_cert(
-             tls, buf_str(&cert), buf_str(&key), NULL)) != 0 ||
+             tls, buf_str(&pki.cert), buf_str(&pki.key), NULL)) != 0 ||
         (rv = nng_tls_config_server_name(tls, options->server_name)) != 0 ||
         (rv = nng_tls_config_auth_mode(tls, NNG_TLS_AUTH_MODE_REQUIRED)) != 0)
-        return err_set(err, ERR_CONFIG, "certificates in %s: %s",
-            options->pki_dir, nng_strerror(rv));
+        return err_set(err, ERR_CONFIG,
+            "certificates in %s cannot be used: %s (make them with `risoluto "
+            "pki %s`)",
+            options->pki_dir, nng_strerror(rv), options->pki_dir);
     return 0;
 }
 

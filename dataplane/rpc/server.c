@@ -5,8 +5,8 @@
 
 #include "common/buf.h"
 #include "common/cleanup.h"
-#include "common/file.h"
 #include "common/log.h"
+#include "common/pki.h"
 #include "common/secret.h"
 #include "proto/frame.h"
 #include "proto/limits.h"
@@ -24,7 +24,6 @@ enum {
     WORKERS = 16,
     POLLERS_MAX = 6, /* of the workers: the others stay free for commands */
     STACK_BYTES = 256 * 1024,
-    PEM_MAX = 64 * 1024,
     RETRY_MS = 100
 };
 
@@ -203,58 +202,16 @@ start_worker(struct rpc_server *server, struct worker *worker, struct err *err)
 /* ---- certificates ---- */
 
 static int
-read_pem(const char *dir, const char *name, struct buf *out, struct err *err)
-{
-    AUTO_FREE char *path = file_join(dir, name);
-
-    if (path == NULL)
-        return err_no_memory(err);
-    if (file_read(path, out, err) == 0)
-        return 0;
-    err->code = ERR_CONFIG;
-    return err_wrap(err,
-        "this data plane has no certificates (make them with `risoluto pki "
-        "%s`, or name their folder by --pki-dir)",
-        dir);
-}
-
-static int
-check_key_mode(const char *dir, struct err *err)
-{
-    AUTO_FREE char *path = file_join(dir, "dataplane.key");
-    struct stat st;
-
-    if (path == NULL)
-        return err_no_memory(err);
-    if (stat(path, &st) != 0)
-        return err_sys(err, "%s", path);
-    if ((st.st_mode & 077) != 0)
-        return err_set(err, ERR_CONFIG,
-            "%s is open to others (mode %04o): chmod 600 it, and make new "
-            "certificates if somebody may have read it",
-            path, (unsigned)st.st_mode & 07777U);
-    return 0;
-}
-
-static int
 load_tls(nng_tls_config *tls, const char *dir, struct err *err)
 {
-    AUTO(buf_free) struct buf ca;
-    AUTO(buf_free) struct buf cert;
-    AUTO(buf_free) struct buf key;
+    AUTO(pki_release) struct pki pki;
     int rv;
 
-    buf_init(&ca, PEM_MAX);
-    buf_init(&cert, PEM_MAX);
-    buf_init_secret(&key, PEM_MAX);
-    if (read_pem(dir, "ca.crt", &ca, err) != 0 ||
-        read_pem(dir, "dataplane.crt", &cert, err) != 0 ||
-        read_pem(dir, "dataplane.key", &key, err) != 0 ||
-        check_key_mode(dir, err) != 0)
+    if (pki_load(&pki, dir, "dataplane", err) != 0)
         return -1;
-    if ((rv = nng_tls_config_ca_chain(tls, buf_str(&ca), NULL)) != 0 ||
+    if ((rv = nng_tls_config_ca_chain(tls, buf_str(&pki.ca), NULL)) != 0 ||
         (rv = nng_tls_config_own_cert(
-             tls, buf_str(&cert), buf_str(&key), NULL)) != 0 ||
+             tls, buf_str(&pki.cert), buf_str(&pki.key), NULL)) != 0 ||
         (rv = nng_tls_config_auth_mode(tls, NNG_TLS_AUTH_MODE_REQUIRED)) != 0)
         return err_set(err, ERR_CONFIG,
             "certificates in %s cannot be used: %s (make them with `risoluto "
