@@ -3,8 +3,10 @@
 #include "control/orchestrator/dispatch.h"
 
 #include "common/cleanup.h"
+#include "common/utf8.h"
 #include "control/config/prompts.h"
 #include "control/config/template.h"
+#include "proto/limits.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +76,7 @@ name_things(struct dispatch *out, const struct config *config,
     const struct issue *issue, struct err *err)
 {
     AUTO_FREE char *ref = NULL;
+    size_t len;
 
     out->key = issue_workspace_key(issue->identifier, err);
     if (out->key == NULL)
@@ -87,11 +90,16 @@ name_things(struct dispatch *out, const struct config *config,
         out->branch = NULL;
         return err_no_memory(err);
     }
-    if (asprintf(&out->message, "%s: %.*s\n", issue->identifier,
-            COMMIT_TITLE_MAX, issue->title) < 0) {
+    len = utf8_cut(issue->title, strlen(issue->title), COMMIT_TITLE_MAX);
+    if (asprintf(&out->message, "%s: %.*s\n", issue->identifier, (int)len,
+            issue->title) < 0) {
         out->message = NULL;
         return err_no_memory(err);
     }
+    len = utf8_cut(issue->title, strlen(issue->title), PROTO_TITLE_MAX);
+    out->title = strndup(issue->title, len);
+    if (out->title == NULL)
+        return err_no_memory(err);
     for (char *p = out->message; *p != '\0' && p[1] != '\0'; p++)
         if (*p == '\n' || *p == '\r')
             *p = ' '; /* one subject line, whatever the title holds */
@@ -176,7 +184,7 @@ dispatch_build(struct dispatch *out, const struct config *config,
     request->max_turns = config->agent_max_turns;
     request->issue.id = issue->id;
     request->issue.identifier = issue->identifier;
-    request->issue.title = issue->title;
+    request->issue.title = out->title;
     request->prompt = out->prompt;
     request->continuation_prompt = borrow(PROMPTS_CONTINUATION);
     fill_workspace(&request->workspace, out, config);
@@ -192,6 +200,7 @@ dispatch_release(struct dispatch *dispatch)
     free(dispatch->key);
     free(dispatch->branch);
     free(dispatch->message);
+    free(dispatch->title);
     config_repo_release(&dispatch->repo);
     memset(dispatch, 0, sizeof(*dispatch));
 }

@@ -18,6 +18,7 @@ struct dispatch {
     char *key;
     char *branch;
     char *message;
+    char *title; /* cut to what a message may carry */
     struct config_repo repo;
 };
 
