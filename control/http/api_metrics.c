@@ -94,6 +94,52 @@ put_store(struct store *store, struct buf *out, struct err *err)
     return 0;
 }
 
+/* Counting reads every attempt: once per change, not once per request. */
+static int
+render_store(void *arg, struct buf *out, struct err *err)
+{
+    const struct http_app *app = arg;
+
+    return put_attempts(app->deps.store, out, err) != 0 ||
+                   put_store(app->deps.store, out, err) != 0
+               ? -1
+               : 0;
+}
+
+static int64_t
+store_state(void *arg)
+{
+    const struct http_app *app = arg;
+
+    return store_version(app->deps.store);
+}
+
+int
+api_metrics_open(struct http_app *app, struct err *err)
+{
+    const struct snapshot_source source = {.render = render_store,
+        .version = store_state,
+        .arg = app,
+        .max_age_ms = INT64_MAX};
+
+    return snapshot_new(&app->metrics, &source, err);
+}
+
+static int
+put_from_store(struct http_app *app, struct buf *out, struct err *err)
+{
+    struct shared_body *body = NULL;
+    size_t len = 0;
+
+    if (snapshot_get(app->metrics, &body, err) != 0)
+        return -1;
+    const char *data = shared_body_data(body, &len);
+
+    buf_append(out, data, len);
+    shared_body_release(body);
+    return 0;
+}
+
 static void
 put_orchestrator(struct orchestrator *orchestrator, struct buf *out)
 {
@@ -184,8 +230,7 @@ api_metrics_get(struct http_app *app, struct http_call *call, struct err *err)
     struct buf *out = &call->reply.body;
 
     call->reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    if (put_attempts(app->deps.store, out, err) != 0 ||
-        put_store(app->deps.store, out, err) != 0)
+    if (put_from_store(app, out, err) != 0)
         return -1;
     put_orchestrator(app->deps.orchestrator, out);
     if (put_hosts(app->deps.pool, out, err) != 0)

@@ -34,8 +34,9 @@ struct http_app {
     struct http_deps deps;
     struct http_tuning tuning;
     struct guard guard;
-    struct snapshot *state; /* GET /api/v1/state */
-    int64_t started_at_ms;  /* wall clock */
+    struct snapshot *state;   /* GET /api/v1/state */
+    struct snapshot *metrics; /* what /metrics takes from the store */
+    int64_t started_at_ms;    /* wall clock */
     atomic_bool stopping;
     atomic_int streams; /* open event streams */
     atomic_llong requests[HTTP_CLASS_COUNT][HTTP_STATUS_CLASSES];

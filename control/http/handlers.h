@@ -27,6 +27,7 @@ HANDLER(api_system_openapi);
 extern const struct schema api_system_empty_body;
 
 /* api_metrics.c */
+int api_metrics_open(struct http_app *app, struct err *err);
 HANDLER(api_metrics_get);
 
 /* api_issues.c */

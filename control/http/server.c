@@ -475,6 +475,7 @@ server_free(struct http_server *server)
     if (server == NULL)
         return;
     snapshot_free(server->app.state);
+    snapshot_free(server->app.metrics);
     config_release(server->config);
     (void)pthread_cond_destroy(&server->quiet);
     (void)pthread_mutex_destroy(&server->mutex);
@@ -487,6 +488,7 @@ open_server(struct http_server *server, struct err *err)
     struct mg_server_port ports[1];
 
     if (set_guard(server, err) != 0 || api_state_open(&server->app, err) != 0 ||
+        api_metrics_open(&server->app, err) != 0 ||
         start_civetweb(server, err) != 0)
         return -1;
     if (mg_get_server_ports(server->civetweb, 1, ports) == 1)
