@@ -37,30 +37,30 @@ set_token(struct guard *guard, const char *token)
 
 struct write_case {
     const char *name;
-    bool token_set;
-    bool loopback;
     const char *authorization;
     enum err_code expected;
+    bool token_set;
+    bool loopback;
 };
 
 Test(guard, writing_follows_the_documented_table)
 {
     static const struct write_case cases[] = {
-        {"loopback without a token set", false, true, NULL, ERR_NONE},
-        {"remote without a token set", false, false, NULL, ERR_FORBIDDEN},
-        {"remote with a token that nobody set", false, false, "Bearer " TOKEN,
-            ERR_FORBIDDEN},
-        {"right token from afar", true, false, "Bearer " TOKEN, ERR_NONE},
-        {"right token from here", true, true, "Bearer " TOKEN, ERR_NONE},
-        {"scheme in another case", true, false, "bearer " TOKEN, ERR_NONE},
-        {"loopback needs the token too", true, true, NULL, ERR_UNAUTHORIZED},
-        {"wrong token", true, false, "Bearer wrong", ERR_UNAUTHORIZED},
-        {"a prefix of it", true, false, "Bearer correct-horse",
-            ERR_UNAUTHORIZED},
-        {"more than it", true, false, "Bearer " TOKEN "x", ERR_UNAUTHORIZED},
-        {"empty token", true, false, "Bearer ", ERR_UNAUTHORIZED},
-        {"another scheme", true, false, "Basic " TOKEN, ERR_UNAUTHORIZED},
-        {"no scheme", true, false, TOKEN, ERR_UNAUTHORIZED},
+        {"loopback without a token set", NULL, ERR_NONE, false, true},
+        {"remote without a token set", NULL, ERR_FORBIDDEN, false, false},
+        {"remote with a token that nobody set", "Bearer " TOKEN, ERR_FORBIDDEN,
+            false, false},
+        {"right token from afar", "Bearer " TOKEN, ERR_NONE, true, false},
+        {"right token from here", "Bearer " TOKEN, ERR_NONE, true, true},
+        {"scheme in another case", "bearer " TOKEN, ERR_NONE, true, false},
+        {"loopback needs the token too", NULL, ERR_UNAUTHORIZED, true, true},
+        {"wrong token", "Bearer wrong", ERR_UNAUTHORIZED, true, false},
+        {"a prefix of it", "Bearer correct-horse", ERR_UNAUTHORIZED, true,
+            false},
+        {"more than it", "Bearer " TOKEN "x", ERR_UNAUTHORIZED, true, false},
+        {"empty token", "Bearer ", ERR_UNAUTHORIZED, true, false},
+        {"another scheme", "Basic " TOKEN, ERR_UNAUTHORIZED, true, false},
+        {"no scheme", TOKEN, ERR_UNAUTHORIZED, true, false},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -403,7 +403,7 @@ Test(openapi, describes_every_row_of_the_real_table)
     struct err err = ERR_INIT;
     size_t operations = 0;
 
-    buf_init(&text, 1024 * 1024);
+    buf_init(&text, 1048576);
     openapi_write(real, &text);
     root = json_parse(buf_str(&text), text.len, text.len, &err);
     cr_assert_not_null(root, "%s", err.message);
