@@ -299,7 +299,11 @@ client_call(struct client *client, const char *method, const char *path,
     if (out == NULL)
         return 0;
     *out = json_parse(buf_str(&reply), reply.len, REPLY_MAX, err);
-    return *out != NULL ? 0 : err_wrap(err, "the server's answer");
+    if (*out != NULL)
+        return 0;
+    (void)err_wrap(err, "the server's answer");
+    err->code = ERR_UPSTREAM; /* it is not our command line that is wrong */
+    return -1;
 }
 
 int

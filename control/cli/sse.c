@@ -25,6 +25,7 @@ sse_restart(struct sse *sse)
 {
     buf_clear(&sse->line);
     buf_clear(&sse->data);
+    (void)memcpy(sse->pending_id, sse->id, sizeof(sse->id));
     sse->type[0] = '\0';
     sse->has_data = false;
     sse->after_return = false;
@@ -41,8 +42,8 @@ take_field(struct sse *sse, const char *name, size_t len, const char *value)
     } else if (len == 5 && memcmp(name, "event", 5) == 0) {
         (void)snprintf(sse->type, sizeof(sse->type), "%s", value);
     } else if (len == 2 && memcmp(name, "id", 2) == 0 &&
-               strlen(value) < sizeof(sse->id)) {
-        (void)snprintf(sse->id, sizeof(sse->id), "%s", value);
+               strlen(value) < sizeof(sse->pending_id)) {
+        (void)snprintf(sse->pending_id, sizeof(sse->pending_id), "%s", value);
     }
 }
 
@@ -51,6 +52,8 @@ static int
 finish_event(struct sse *sse,
     int (*each)(void *arg, const struct sse_event *event), void *arg)
 {
+    /* Only now: an event that was cut off must come again. */
+    (void)memcpy(sse->id, sse->pending_id, sizeof(sse->id));
     struct sse_event event = {
         .id = sse->id,
         .type = sse->type[0] != '\0' ? sse->type : "message",

@@ -21,7 +21,8 @@ struct sse {
     struct buf line;
     struct buf data;
     char type[SSE_TYPE_SIZE];
-    char id[SSE_ID_SIZE]; /* what a reconnection begins behind */
+    char pending_id[SSE_ID_SIZE]; /* of the event that is being read */
+    char id[SSE_ID_SIZE];         /* what a reconnection begins behind */
     bool has_data;
     bool after_return; /* a \n right behind a \r ends no further line */
 };

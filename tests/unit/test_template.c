@@ -8,6 +8,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+enum { TEXT_BYTES_MAX = 1024 * 1024 };
+
 static const char variables[] =
     "{\"issue\":{\"identifier\":\"MT-7\",\"title\":\"Fix <b>\","
     "\"description\":null,\"priority\":2,\"labels\":[\"api\",\"bug\"],"
@@ -240,7 +242,7 @@ repeat(struct buf *out, const char *text, int times)
 Test(template, bounds_the_nesting)
 {
     struct buf text;
-    buf_init(&text, 1024 * 1024);
+    buf_init(&text, TEXT_BYTES_MAX);
     repeat(&text, "{% if true %}", 33);
     repeat(&text, "{% endif %}", 33);
     expect_failure(buf_str(&text), "nested too deeply");
@@ -270,7 +272,7 @@ Test(template, bounds_loops_and_work)
 {
     /* 2^14 rounds of nested loops over two labels. */
     struct buf text;
-    buf_init(&text, 1024 * 1024);
+    buf_init(&text, TEXT_BYTES_MAX);
     repeat(&text, "{% for l in issue.labels %}", 14);
     repeat(&text, "{% endfor %}", 14);
     expect_failure(buf_str(&text), "loops too often");

@@ -106,7 +106,7 @@ Test(yaml, refuses_a_bomb_of_aliases)
 Test(yaml, bounds_depth_nodes_keys_and_size)
 {
     struct buf text;
-    buf_init(&text, 4 * YTREE_BYTES_MAX);
+    buf_init(&text, (size_t)4 * YTREE_BYTES_MAX);
     for (int i = 0; i < YTREE_DEPTH_MAX + 1; i++)
         buf_putc(&text, '[');
     for (int i = 0; i < YTREE_DEPTH_MAX + 1; i++)
