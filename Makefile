@@ -179,7 +179,8 @@ install: build ## programs and man pages, below PREFIX
 
 # SUITES: unit, integration, e2e. ONLY: a part of a suite's name.
 SUITES ?= unit integration e2e
-.PHONY: test check format format-check boundaries tidy clean help bench
+.PHONY: test check format format-check boundaries tidy clean docs \
+  help bench
 test: ## build and run all tests; ends with `N passed, N failed`
 	$(SCRIPT) tests/run --variant $(VARIANT) --only "$(ONLY)" $(SUITES)
 check: ## format, boundaries, clang-tidy, cppcheck, shellcheck, man pages
@@ -190,6 +191,9 @@ format: ## rewrite the sources in the project's format
 	clang-format -i $(wildcard $(ALL_SOURCES)) $(ALL_HEADERS)
 format-check boundaries tidy:
 	$(SCRIPT) tests/check $@
+
+docs: $(B)/tests/unit/test_doc ## rewrite the pages that are made from tables
+	RISOLUTO_UPDATE_DOCS=1 $<
 
 clean: ## remove build/
 	rm -rf build

@@ -384,7 +384,7 @@ print_next(const struct demo *demo, bool good)
         "Next       see why above; mend it, and move the issue back to an "
         "active state:\n           risoluto issue move ");
     text_line(stdout, demo->issue);
-    (void)printf(" Todo\n           (docs/operating.md lists the outcomes)\n");
+    (void)printf(" Todo\n");
 }
 
 static int

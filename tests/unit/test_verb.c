@@ -273,6 +273,31 @@ Test(verb, an_issue_is_created_as_said)
     expect_text(out, "t\\x1b[2J");
 }
 
+Test(verb, the_manual_page_has_every_verb)
+{
+    static const struct verb *const verbs[] = {
+#define X(name) &verb_##name,
+        VERBS(X)
+#undef X
+    };
+    struct err err = ERR_INIT;
+    struct buf page;
+    buf_init(&page, TEXT_BYTES_MAX);
+    cr_assert_eq(
+        file_read("docs/man/risoluto.1", &page, &err), 0, "%s", err.message);
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        char item[64];
+        (void)snprintf(item, sizeof(item), "\n.It Cm %s", verbs[i]->name);
+        expect_text(buf_str(&page), item);
+        for (size_t o = 0; o < verbs[i]->option_count; o++) {
+            (void)snprintf(
+                item, sizeof(item), "Fl -%s", verbs[i]->options[o].name);
+            expect_text(buf_str(&page), item);
+        }
+    }
+    buf_free(&page);
+}
+
 /* ---- errors and the token ---- */
 
 Test(verb, an_error_of_the_server_is_shown_and_made_harmless)
