@@ -219,6 +219,17 @@ service(struct dialogue *dialogue)
 
 /* ---- the log ---- */
 
+/* The last word of risoluto-init, after Codex's last. The engine may miss that
+ * the kernel killed for want of memory; the container itself does not. */
+static bool
+tells_oom(const struct docker_line *line)
+{
+    static const char word[] = "{\"risoluto_init\":\"oom\"}";
+
+    return line->len == strlen(word) &&
+           memcmp(line->text, word, line->len) == 0;
+}
+
 static int
 feed_line(struct dialogue *dialogue, const struct docker_line *line)
 {
@@ -226,7 +237,9 @@ feed_line(struct dialogue *dialogue, const struct docker_line *line)
     struct err err = ERR_INIT;
     int result = 0;
 
-    if (line->is_stderr)
+    if (!line->is_stderr && tells_oom(line))
+        run->out_of_memory = true;
+    else if (line->is_stderr)
         codex_session_stderr(run->session, line->text, line->len);
     else
         result = codex_session_line(run->session, line->text, line->len,
@@ -259,8 +272,8 @@ feed_end(struct dialogue *dialogue)
                 "the container was removed from outside");
         return run_failed(run, OUTCOME_ENGINE, &err);
     }
-    result = codex_session_eof(
-        run->session, state.exit_code, state.oom_killed, clock_mono_ms(), &err);
+    result = codex_session_eof(run->session, state.exit_code,
+        state.oom_killed || run->out_of_memory, clock_mono_ms(), &err);
     if (after_session(dialogue, result, &err) != 0 || flush(run) != 0)
         return -1;
     if (codex_session_phase(run->session) != CODEX_DONE)

@@ -91,7 +91,7 @@ note_stopped(struct run *run, const struct docker_state *state)
 
     run_note_begin(&note);
     jw_int(&note.w, "exit_code", state->exit_code);
-    jw_bool(&note.w, "oom_killed", state->oom_killed);
+    jw_bool(&note.w, "oom_killed", state->oom_killed || run->out_of_memory);
     (void)run_note_end(run, &note, "container.stopped", next, NULL);
 }
 

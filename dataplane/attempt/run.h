@@ -34,6 +34,7 @@ struct run {
 
     char container[DOCKER_ID_SIZE]; /* "": none */
     bool started;
+    bool out_of_memory; /* risoluto-init said so */
     struct docker_stdin *input;
     struct docker_log *output;
     struct codex_session *session;

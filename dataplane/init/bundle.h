@@ -15,6 +15,8 @@
  *                                  (exit_code 124: the time-out killed it)
  *   {"risoluto_init":"exec"}       from here on stdout is the command's
  *   {"risoluto_init":"failed","error":".."}
+ *   {"risoluto_init":"oom"}        after the command was killed (137), when the
+ *                                  container had run out of memory
  * Exit codes of its own: 125 bad bundle or system error, 126 preflight
  * failed, 127 command not found; else the command's (128+n for a signal). */
 #ifndef DATAPLANE_INIT_BUNDLE_H

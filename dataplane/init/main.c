@@ -4,6 +4,7 @@
 #include "common/version.h"
 #include "dataplane/init/bundle.h"
 #include "dataplane/init/home.h"
+#include "dataplane/init/oom.h"
 #include "dataplane/init/reaper.h"
 
 #include <errno.h>
@@ -16,7 +17,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_BAD = 125, EXIT_PREFLIGHT = 126, EXIT_NO_COMMAND = 127 };
+enum {
+    EXIT_BAD = 125,
+    EXIT_PREFLIGHT = 126,
+    EXIT_NO_COMMAND = 127,
+    EXIT_KILLED = 128 + SIGKILL
+};
 
 /* The one buffer, and what the parser makes of it. */
 static char bundle_bytes[BUNDLE_BYTES_MAX];
@@ -179,12 +185,17 @@ preflight(void)
 static int
 run_command(void)
 {
+    int code = 0;
+
     say("{\"risoluto_init\":\"exec\"}\n");
     if (reaper_start(&bundle.command) != 0)
         return failed(
             EXIT_NO_COMMAND, "cannot run the command", strerror(errno));
     explicit_bzero(bundle_bytes, bundle_len);
-    return reaper_wait();
+    code = reaper_wait();
+    if (code == EXIT_KILLED && oom_happened("/sys/fs/cgroup"))
+        say("{\"risoluto_init\":\"oom\"}\n");
+    return code;
 }
 
 static void

@@ -19,16 +19,14 @@ enum { ENGINE_VERSION_SIZE = 64, HOOK_OUTPUT_MAX = 16 * 1024 };
 static int
 agree(const struct hello_request *request, int64_t *version, struct err *err)
 {
-    if (request->protocol_min > PROTO_VERSION ||
-        request->protocol_max < PROTO_VERSION_MIN ||
-        request->protocol_min > request->protocol_max)
+    *version = request->protocol_max < PROTO_VERSION ? request->protocol_max
+                                                     : PROTO_VERSION;
+    if (*version < request->protocol_min || *version < PROTO_VERSION_MIN)
         return err_set(err, ERR_PROTOCOL,
             "the control plane speaks protocol %lld to %lld, this data plane "
             "(%s) %d to %d: upgrade the older one",
             (long long)request->protocol_min, (long long)request->protocol_max,
             RISOLUTO_VERSION, PROTO_VERSION_MIN, PROTO_VERSION);
-    *version = request->protocol_max < PROTO_VERSION ? request->protocol_max
-                                                     : PROTO_VERSION;
     return 0;
 }
 

@@ -163,8 +163,10 @@ serve_once(struct worker *worker)
 static void *
 worker_main(void *arg)
 {
-    while (serve_once(arg))
-        continue;
+    bool open = true;
+
+    while (open)
+        open = serve_once(arg);
     return NULL;
 }
 

@@ -416,8 +416,23 @@ Test(attempt, ends_well_with_every_step_told_in_order)
     cr_expect_not(file_holds("journal.db-wal", API_KEY));
 }
 
+static bool
+both_ended(void *arg)
+{
+    const struct event_message *list;
+    size_t ended = 0;
+
+    (void)arg;
+    read_events();
+    list = events.events.items;
+    for (size_t i = 0; i < events.events.len; i++)
+        ended += strcmp(list[i].type, "attempt.ended") == 0;
+    return ended == 2;
+}
+
 Test(attempt, a_second_attempt_goes_on_in_the_same_workspace)
 {
+    const struct event_message *list;
     struct wish wish = greeting;
     bool accepted = true;
 
@@ -430,25 +445,10 @@ Test(attempt, a_second_attempt_goes_on_in_the_same_workspace)
     fence = 2;
     wish.before_run = "test $(wc -l <made) = 1 && test -f HELLO.md";
     must_dispatch(&wish);
-    cr_assert(wait_for("hook.completed", ATTEMPT_MS));
-    {
-        char type[] = "attempt.ended";
-        const struct event_message *list;
-        int64_t deadline = clock_mono_ms() + ATTEMPT_MS;
-        size_t ended = 0;
-
-        while (ended < 2 && clock_mono_ms() < deadline) {
-            ended = 0;
-            read_events();
-            list = events.events.items;
-            for (size_t i = 0; i < events.events.len; i++)
-                ended += strcmp(list[i].type, type) == 0;
-        }
-        cr_assert_eq(ended, 2);
-        cr_expect_not_null(
-            strstr(list[events.events.len - 1].data, "succeeded"), "%s",
-            list[events.events.len - 1].data);
-    }
+    cr_assert(harness_until(both_ended, NULL, ATTEMPT_MS));
+    list = events.events.items;
+    cr_expect_not_null(strstr(list[events.events.len - 1].data, "succeeded"),
+        "%s", list[events.events.len - 1].data);
 }
 
 /* ---- stopped from outside ---- */
