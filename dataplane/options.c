@@ -141,7 +141,7 @@ choose_host(struct options *out, const char *option, struct err *err)
 int
 options_parse(struct options *out, int argc, char **argv, struct err *err)
 {
-    struct raw raw = {NULL};
+    struct raw raw = {0};
 
     *out = (struct options){.data_dir = NULL};
     if (read_command_line(&raw, argc, argv, err) != 0)

@@ -299,22 +299,25 @@ static int
 render_loop(
     struct render *render, const struct node *node, const struct json *list)
 {
-    struct scope scope = {.name = node->text,
-        .loop = {.length = (int64_t)json_len(list)},
-        .outer = render->scope};
+    struct scope *scope = template_alloc(render->arena, sizeof(*scope));
     int rc = 0;
-    render->scope = &scope;
+    if (scope == NULL)
+        return err_set(render->err, ERR_CONFIG, "makes too much text");
+    scope->name = node->text;
+    scope->loop.length = (int64_t)json_len(list);
+    scope->outer = render->scope;
+    render->scope = scope;
     json_each (item, list) {
         if (++render->iterations > TEMPLATE_ITERATIONS_MAX)
             rc = err_set(render->err, ERR_CONFIG, "loops too often");
-        scope.item = template_value_of(item);
+        scope->item = template_value_of(item);
         if (rc == 0)
             rc = render_nodes(render, node->branches->body);
         if (rc != 0)
             break;
-        scope.loop.index++;
+        scope->loop.index++;
     }
-    render->scope = scope.outer;
+    render->scope = scope->outer;
     return rc;
 }
 
