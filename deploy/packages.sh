@@ -8,7 +8,7 @@ set -euo pipefail
 
 BUILD="gcc libc6-dev make libcivetweb-dev libcjson-dev
     libcurl4-openssl-dev libnng-dev libsqlite3-dev libssl-dev libyaml-dev"
-TEST="libcriterion-dev curl iproute2 jq procps"
+TEST="libcriterion-dev bubblewrap curl iproute2 jq procps"
 CHECK="clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc
     shellcheck"
 

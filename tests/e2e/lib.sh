@@ -8,11 +8,20 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 FAILED=0
 PASSED=0
 
-# check WHAT COMMAND...: one test; the output of a failure is shown.
+# check WHAT COMMAND...: one test; the output of a failure is shown. Every line
+# of a function counts: bash ignores set -e in what an `if` looks at, so the
+# command is not run there.
 check() {
-    local what=$1 out=$TMPDIR/check.out
+    local what=$1 out=$TMPDIR/check.out status
     shift
-    if ("$@") >"$out" 2>&1 </dev/null; then
+    set +e
+    (
+        set -e
+        "$@"
+    ) >"$out" 2>&1 </dev/null
+    status=$?
+    set -e
+    if [ $status = 0 ]; then
         echo "ok - $what"
         PASSED=$((PASSED + 1))
     else

@@ -28,7 +28,23 @@ clean_up() {
 }
 
 # Writes down what the engine tells about each worker as it starts.
-watch_workers() { docker ps -aq --filter "label=risoluto.dataplane=$DATAPLANE_ID"; }
+watch_workers() {
+    docker events --filter event=start --filter label=risoluto.attempt \
+        --filter "label=risoluto.dataplane=$DATAPLANE_ID" \
+        --format '{{.ID}}' |
+        while read -r id; do
+            docker inspect "$id" >>"$INSPECTED" 2>/dev/null || true
+            docker top "$id" -eo args >>"$INSPECTED" 2>/dev/null || true
+        done
+}
+
+containers() {
+    docker ps -aq --filter "label=com.docker.compose.project=$RISOLUTO_PROJECT"
+}
+
+workers() {
+    docker ps -aq --filter "label=risoluto.dataplane=$DATAPLANE_ID"
+}
 
 volumes() {
     docker volume ls -q --filter "label=risoluto.dataplane=$DATAPLANE_ID"
@@ -71,6 +87,7 @@ worker_has_no_private_path() {
 
 compose_shows_no_secret() {
     local id
+    [ "$(containers | wc -l)" = 3 ] # both planes and the rehearsal model
     for id in $(containers); do
         docker inspect "$id"
     done >"$TMPDIR/planes"
@@ -122,6 +139,7 @@ main() {
     check "no port but the API's is published, and that on loopback" \
         only_loopback_is_published
     check "docker inspect of the planes shows no secret" compose_shows_no_secret
+    DATAPLANE_ID=$(cat "$COPY/.risoluto/dataplane/dataplane-id")
     watch_workers &
     WATCHER=$!
     check "make demo ends with 0" sh -c "make -s -C '$COPY' demo >'$DEMO' 2>&1 ||
@@ -138,7 +156,6 @@ main() {
     check "the worker has neither socket nor certificates" \
         worker_has_no_private_path
     check "make up again changes nothing" up_again_changes_nothing
-    DATAPLANE_ID=$(cat "$COPY/.risoluto/dataplane/dataplane-id")
     check "the worker's caches are a volume of its own" has_a_volume
     check "make down ends with 0" in_copy down
     check "make down again ends with 0" in_copy down

@@ -291,19 +291,44 @@ planes_start(struct planes *planes)
 
 /* ---- the end ---- */
 
+/* The caches of this data plane's workspaces, which it keeps on purpose. */
 static void
-remove_leftovers(struct planes *planes, struct buf *left)
+remove_caches(const struct planes *planes)
+{
+    AUTO_FREE char *path = file_join(planes->dir, "dataplane/dataplane-id");
+    AUTO_FREE char *filter = NULL;
+    AUTO(buf_free) struct buf id = {0};
+    AUTO(buf_free) struct buf names = {0};
+    struct err err = ERR_INIT;
+
+    buf_init(&id, 256);
+    buf_init(&names, OUTPUT_MAX);
+    if (file_read(path, &id, &err) != 0)
+        return; /* it never started */
+    cr_assert_gt(
+        asprintf(&filter, "label=risoluto.dataplane=%s", buf_str(&id)), 0);
+    const char *const list[] = {"volume", "ls", "-q", "--filter", filter, NULL};
+
+    cr_expect_eq(harness_docker(&names, list), 0);
+    for (char *name = strtok(names.data, "\n"); name != NULL;
+         name = strtok(NULL, "\n")) {
+        const char *const remove[] = {"volume", "rm", name, NULL};
+
+        cr_expect_eq(harness_docker(NULL, remove), 0, "volume %s", name);
+    }
+}
+
+static void
+remove_network(const struct planes *planes, struct buf *left)
 {
     AUTO_FREE char *filter = NULL;
 
     cr_assert_gt(asprintf(&filter, "network=%s", planes->network), 0);
-    {
-        const char *const list[] = {"ps", "-aq", "--filter", filter, NULL};
-        const char *const remove[] = {"network", "rm", planes->network, NULL};
+    const char *const list[] = {"ps", "-aq", "--filter", filter, NULL};
+    const char *const remove[] = {"network", "rm", planes->network, NULL};
 
-        (void)harness_docker(left, list);
-        (void)harness_docker(NULL, remove);
-    }
+    (void)harness_docker(left, list);
+    (void)harness_docker(NULL, remove);
 }
 
 void
@@ -316,7 +341,8 @@ planes_stop(struct planes *planes)
 
     (void)process_stop(&planes->model, SIGKILL);
     buf_init(&left, OUTPUT_MAX);
-    remove_leftovers(planes, &left);
+    remove_network(planes, &left);
+    remove_caches(planes);
     cr_expect(control <= 0, "control plane ended with %d; see %s", control,
         planes->control.log);
     cr_expect(dataplane <= 0, "data plane ended with %d; see %s", dataplane,

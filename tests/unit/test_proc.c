@@ -189,11 +189,16 @@ Test(proc, failures_to_start_say_why)
 
 Test(proc, ignored_signals_are_not_inherited)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
     struct buf out;
+    const char *mask;
+
+    (void)signal(SIGPIPE, SIG_IGN);
     (void)run("grep SigIgn /proc/self/status", &out, 100);
-    cr_assert_not_null(
-        strstr(buf_str(&out), "0000000000000000"), "%s", buf_str(&out));
+    mask = strchr(buf_str(&out), '\t');
+    cr_assert_not_null(mask, "%s", buf_str(&out));
+    /* Signals 32 and 33 are the C library's own: it lets nobody set them, and
+     * whoever started this test may have left them ignored. */
+    cr_expect_eq(strtoull(mask, NULL, 16) & ~0x180000000ULL, 0, "%s", mask);
     buf_free(&out);
 }
 
