@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Who may ask: Host, Origin, and the write guard of docs/security.md. */
+ * Who may ask: Host, Origin, and the write guard. */
 #ifndef CONTROL_HTTP_GUARD_H
 #define CONTROL_HTTP_GUARD_H
 

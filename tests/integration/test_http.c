@@ -592,6 +592,22 @@ Test(http, a_tracker_that_is_down_is_told_and_health_stays_good)
     cr_expect_str_eq(text_at(&state, "system_health.status"), "degraded");
 }
 
+/* The files under the store are cut off, as by a failing disk. */
+Test(http, a_store_that_fails_makes_health_503)
+{
+    static const char *const names[] = {"risoluto.db", "risoluto.db-wal"};
+    AUTO(answer_release) struct answer health;
+    char path[128];
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", world.dir, names[i]);
+        cr_assert_eq(truncate(path, 0), 0, "%s", path);
+    }
+    ask(&health, "GET", "/healthz", NULL);
+    cr_expect_eq(health.status, 503, "%s", buf_str(&health.all));
+    cr_expect_str_eq(text_at(&health, "error.code"), "unavailable");
+}
+
 Test(http, metrics_are_there_and_labels_escaped)
 {
     AUTO(answer_release) struct answer answer;
