@@ -136,11 +136,6 @@ stop_parts(struct plane *plane)
 static void
 announce(const struct plane *plane, const struct options *options)
 {
-    struct err err = ERR_INIT;
-
-    if (docker_ping(plane->docker, NULL, &err) != 0)
-        log_failure(
-            NULL, "no work is taken while the engine does not answer", &err);
     log_info(NULL, "serving", LOG_S("version", RISOLUTO_VERSION),
         LOG_S("listen", options->listen), LOG_S("host", options->host_name),
         LOG_S("workspaces", plane->root.path),

@@ -17,7 +17,8 @@
 enum {
     STACK_BYTES = 256 * 1024,
     CALL_TIMEOUT_MS = 5000,
-    RECOVERY_EVERY_MS = 2000
+    RECOVERY_EVERY_MS = 2000,
+    FIRST_TRY_MS = 3000
 };
 
 struct attempt {
@@ -35,6 +36,7 @@ struct supervisor {
     struct attempt *attempts; /* that run */
     int64_t running;
     int threads; /* attempts' and recovery's, detached */
+    bool tried;  /* to recover, at least once */
     bool recovered;
     bool draining;
     bool stopping;
@@ -131,46 +133,69 @@ attempt_main(void *arg)
 
 /* ---- start: recovery ---- */
 
+/* Tries until it is done; each failure is said once, not every time. */
 static bool
-try_recovery(struct supervisor *supervisor, bool say)
+try_recovery(struct supervisor *supervisor, bool first)
 {
     struct err err = ERR_INIT;
     bool recovered = recovery_run(&supervisor->deps, &err) == 0;
 
-    if (!recovered && say)
+    if (!recovered && first)
         log_failure(NULL,
             "cannot clear up after an earlier run; no work is taken until "
             "that is done",
             &err);
-    if (!recovered)
-        return false;
+    if (recovered && !first)
+        log_info(NULL, "cleared up after an earlier run");
     pthread_mutex_lock(&supervisor->mutex);
-    supervisor->recovered = true;
+    supervisor->recovered = recovered;
+    supervisor->tried = true;
+    pthread_cond_broadcast(&supervisor->changed);
     pthread_mutex_unlock(&supervisor->mutex);
-    return true;
+    return recovered;
+}
+
+/* false: stopping. */
+static bool
+pause_recovery(struct supervisor *supervisor)
+{
+    int64_t next = clock_mono_ms() + RECOVERY_EVERY_MS;
+    bool stopping;
+
+    pthread_mutex_lock(&supervisor->mutex);
+    while (!supervisor->stopping && clock_mono_ms() < next)
+        (void)clock_cond_wait_until(
+            &supervisor->changed, &supervisor->mutex, next);
+    stopping = supervisor->stopping;
+    pthread_mutex_unlock(&supervisor->mutex);
+    return !stopping;
 }
 
 static void *
 recovery_main(void *arg)
 {
     struct supervisor *supervisor = arg;
-    bool done = false;
+    bool first = true;
 
-    while (!done) {
-        int64_t next = clock_mono_ms() + RECOVERY_EVERY_MS;
-
-        pthread_mutex_lock(&supervisor->mutex);
-        while (!supervisor->stopping && clock_mono_ms() < next)
-            (void)clock_cond_wait_until(
-                &supervisor->changed, &supervisor->mutex, next);
-        done = supervisor->stopping;
-        pthread_mutex_unlock(&supervisor->mutex);
-        if (!done && (done = try_recovery(supervisor, false)))
-            log_info(NULL, "cleared up after an earlier run");
-    }
+    while (!try_recovery(supervisor, first) && pause_recovery(supervisor))
+        first = false;
     pthread_mutex_lock(&supervisor->mutex);
     thread_done(supervisor);
     return NULL;
+}
+
+/* An engine that takes a request and does not answer must not keep us from
+ * serving, and saying so. */
+static void
+await_first_try(struct supervisor *supervisor)
+{
+    int64_t deadline = clock_mono_ms() + FIRST_TRY_MS;
+
+    pthread_mutex_lock(&supervisor->mutex);
+    while (!supervisor->tried && clock_mono_ms() < deadline)
+        (void)clock_cond_wait_until(
+            &supervisor->changed, &supervisor->mutex, deadline);
+    pthread_mutex_unlock(&supervisor->mutex);
 }
 
 int
@@ -185,14 +210,13 @@ supervisor_start(struct supervisor **out, const struct supervisor_deps *deps,
     supervisor->deps = *deps;
     pthread_mutex_init(&supervisor->mutex, NULL);
     clock_cond_init(&supervisor->changed);
-    if (!try_recovery(supervisor, true)) {
-        supervisor->threads = 1;
-        if (spawn(recovery_main, supervisor, err) != 0) {
-            supervisor->threads = 0;
-            (void)supervisor_stop(supervisor, 0);
-            return -1;
-        }
+    supervisor->threads = 1;
+    if (spawn(recovery_main, supervisor, err) != 0) {
+        supervisor->threads = 0;
+        (void)supervisor_stop(supervisor, 0);
+        return -1;
     }
+    await_first_try(supervisor);
     *out = supervisor;
     return 0;
 }

@@ -148,7 +148,7 @@ read_version(struct docker *docker, int64_t deadline_ms, char *version,
 int
 docker_ping(struct docker *docker, char version[64], struct err *err)
 {
-    return read_version(docker, clock_mono_ms() + DOCKER_CALL_MS, version,
+    return read_version(docker, clock_mono_ms() + DOCKER_PING_MS, version,
         version != NULL ? 64 : 0, err);
 }
 

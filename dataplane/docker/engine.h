@@ -11,7 +11,10 @@
 
 #include <stdint.h>
 
-enum { DOCKER_CALL_MS = 30 * 1000 }; /* ample for anything but waiting */
+enum {
+    DOCKER_CALL_MS = 30 * 1000, /* ample for anything but waiting */
+    DOCKER_PING_MS = 3 * 1000   /* within what a caller of the RPC waits */
+};
 
 /* target without the version ("/containers/json"); its parts are escaped. */
 struct docker_request {

@@ -423,6 +423,8 @@ Test(workspace, refuses_what_is_not_a_folder_of_its_own)
     bool removed;
 
     cr_assert_eq(mkdir(repo, 0755), 0);
+    /* Not even to a folder of the right owner. */
+    cr_assert_eq(chown(repo, root.uid, root.gid), 0);
     cr_assert_eq(symlink(repo, path), 0);
     expect_refusal(&spec, ERR_CONFLICT);
     cr_expect_eq(workspace_remove(&root, "a", &removed, &err), -1);
