@@ -60,6 +60,7 @@ struct demo {
     char outcome[64];
     bool committed;
     bool commented;
+    bool retrying;
     bool moved;
     struct json *change; /* change.committed's data */
     struct json *usage;  /* the last usage.updated's data */
@@ -88,7 +89,7 @@ draw(struct demo *demo)
     erase(demo);
     (void)printf("%c %8s  ", frames[demo->frame++ % 4],
         text_elapsed(clock_mono_ms() - demo->started_ms, elapsed));
-    text_short(stdout, demo->activity, 30);
+    text_short(stdout, demo->activity, 60);
     int64_t tokens = json_int(json_get(demo->usage, "total_tokens"), 0);
     if (tokens > 0)
         (void)printf(", %s tokens", text_count(tokens, count));
@@ -169,6 +170,8 @@ learn(struct demo *demo, const char *type, const struct json *root)
         /* An attempt out of turns is continued by another one. */
         if (strcmp(demo->outcome, "turns_exhausted") != 0)
             note_end(demo);
+    } else if (strcmp(type, "retry.scheduled") == 0) {
+        demo->retrying = true;
     } else if (strcmp(type, "comment.posted") == 0) {
         demo->commented = true;
     } else if (strcmp(type, "issue.transitioned") == 0) {
@@ -179,8 +182,11 @@ learn(struct demo *demo, const char *type, const struct json *root)
 static bool
 is_over(const struct demo *demo)
 {
-    return demo->ended_ms != 0 && (strcmp(demo->outcome, "succeeded") != 0 ||
-                                      (demo->commented && demo->moved));
+    if (demo->ended_ms == 0)
+        return false;
+    if (strcmp(demo->outcome, "succeeded") == 0)
+        return demo->commented && demo->moved;
+    return demo->commented || demo->retrying;
 }
 
 static int
@@ -380,6 +386,12 @@ print_next(const struct demo *demo, bool good)
     (void)printf("\n");
     if (good)
         return;
+    if (demo->retrying) {
+        (void)printf("Next       it is tried again by itself; risoluto abort ");
+        text_line(stdout, demo->issue);
+        (void)printf(" stops that\n");
+        return;
+    }
     (void)printf(
         "Next       see why above; mend it, and move the issue back to an "
         "active state:\n           risoluto issue move ");

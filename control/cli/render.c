@@ -130,14 +130,48 @@ put_end(FILE *out, const struct json *data)
 }
 
 static void
-put_hook(FILE *out, const struct json *data)
+put_claim(FILE *out, const struct json *data)
 {
-    put_member(out, data, "name", LINE_CHARS);
-    (void)fputs(", exit ", out);
-    put_member(out, data, "exit_code", LINE_CHARS);
-    if (json_int(json_get(data, "exit_code"), 0) != 0 && has(data, "output")) {
-        (void)fputs(": ", out);
-        put_member(out, data, "output", LINE_CHARS);
+    (void)fputs("attempt ", out);
+    put_member(out, data, "number", LINE_CHARS);
+    if (has(data, "model")) {
+        (void)fputs(", ", out);
+        put_member(out, data, "model", LINE_CHARS);
+    }
+    if (has(data, "host")) {
+        (void)fputs(", for ", out);
+        put_member(out, data, "host", LINE_CHARS);
+    }
+}
+
+static void
+put_retry(FILE *out, const struct json *data)
+{
+    bool goes_on = json_bool(json_get(data, "continuation"), false);
+    (void)fputs(goes_on ? "goes on as attempt " : "again as attempt ", out);
+    put_member(out, data, "number", LINE_CHARS);
+}
+
+static void
+put_duration(FILE *out, const struct json *data)
+{
+    char elapsed[TEXT_ELAPSED_SIZE];
+    if (has(data, "hook")) {
+        put_member(out, data, "hook", LINE_CHARS);
+        (void)fputc(' ', out);
+    }
+    (void)fprintf(
+        out, "in %s", text_elapsed(json_int(json_get(data, "ms"), 0), elapsed));
+}
+
+static void
+put_turn(FILE *out, const struct json *data)
+{
+    (void)fputs("turn ", out);
+    put_member(out, data, "turn", LINE_CHARS);
+    if (has(data, "status")) {
+        (void)fputs(", ", out);
+        put_member(out, data, "status", LINE_CHARS);
     }
 }
 
@@ -159,14 +193,6 @@ put_stop(FILE *out, const struct json *data)
         out);
 }
 
-static void
-put_proof(FILE *out, const struct json *data)
-{
-    (void)fputs("in ", out);
-    put_member(out, data, "ms", LINE_CHARS);
-    (void)fputs(" ms", out);
-}
-
 /* ---- the table ---- */
 
 static const struct style {
@@ -176,37 +202,40 @@ static const struct style {
     bool hidden;
 } styles[] = {
     {"issue.created", NULL, {"title"}, false},
-    {"issue.claimed", NULL, {"attempt", "model"}, false},
+    {"issue.claimed", put_claim, {NULL}, false},
     {"attempt.dispatched", NULL, {"host"}, false},
-    {"attempt.accepted", NULL, {NULL}, false},
-    {"workspace.preparing", NULL, {"repo_url"}, false},
-    {"hook.started", NULL, {"name"}, false},
-    {"hook.finished", put_hook, {NULL}, false},
+    {"attempt.accepted", NULL, {"image"}, false},
+    {"workspace.preparing", NULL, {"workspace_key"}, false},
     {"workspace.ready", put_workspace, {NULL}, false},
-    {"container.created", NULL, {"container", "image", "network"}, false},
-    {"container.started", NULL, {"container"}, false},
-    {"sandbox.proved", put_proof, {NULL}, false},
+    {"hook.completed", put_duration, {NULL}, false},
+    {"hook.failed", NULL, {"hook", "message"}, false},
+    {"container.creating", NULL, {"image", "network"}, false},
+    {"container.created", NULL, {"container", "image"}, false},
+    {"container.started", NULL, {NULL}, false},
+    {"sandbox.proved", put_duration, {NULL}, false},
     {"codex.ready", NULL, {"user_agent"}, false},
     {"thread.started", NULL, {"model", "sandbox", "approval_policy"}, false},
-    {"turn.started", NULL, {"turn"}, false},
+    {"turn.started", put_turn, {NULL}, false},
     {"item.started", put_item, {NULL}, false},
     {"item.completed", put_item, {NULL}, false},
     {"item.delta", NULL, {NULL}, true},
     {"usage.updated", NULL, {NULL}, true},
     {"rate_limits.updated", NULL, {NULL}, true},
-    {"approval.requested", NULL, {"method", "reason", "command"}, false},
+    {"approval.requested", NULL, {"method"}, false},
     {"approval.answered", NULL, {"decision", "by"}, false},
     {"codex.warning", NULL, {"message"}, false},
     {"codex.error", NULL, {"message"}, false},
-    {"turn.completed", NULL, {"status", "turn"}, false},
+    {"turn.completed", put_turn, {NULL}, false},
     {"change.committed", put_change, {NULL}, false},
-    {"change.none", NULL, {"message"}, false},
+    {"change.none", NULL, {NULL}, false},
+    {"change.failed", NULL, {"message"}, false},
     {"container.stopped", put_stop, {NULL}, false},
-    {"container.removed", NULL, {"container"}, false},
+    {"container.removed", NULL, {NULL}, false},
     {"attempt.ended", put_end, {NULL}, false},
-    {"comment.posted", NULL, {"author"}, false},
-    {"issue.transitioned", NULL, {"state", "to"}, false},
-    {"outbox.dead", NULL, {"kind", "error"}, false},
+    {"retry.scheduled", put_retry, {NULL}, false},
+    {"comment.posted", NULL, {"body"}, false},
+    {"issue.transitioned", NULL, {"state"}, false},
+    {"outbox.dead", NULL, {"effect", "error"}, false},
 };
 
 static const struct style *

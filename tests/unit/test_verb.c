@@ -439,7 +439,8 @@ Test(verb, waiting_ends_when_the_api_is_healthy)
 /* ---- the demo ---- */
 
 #define BEGIN                                                                  \
-    EVENT("42", "issue.claimed", "{\"attempt\":1,\"model\":\"m\"}")            \
+    EVENT("42", "issue.claimed",                                               \
+        "{\"number\":1,\"model\":\"m\",\"host\":\"h\"}")                       \
     EVENT("43", "container.created", "{\"container\":\"risoluto-RIS-1\"}")
 #define CHANGE                                                                 \
     EVENT("50", "change.committed",                                            \
@@ -477,9 +478,9 @@ Test(verb, the_demo_follows_its_issue_over_a_lost_connection)
     static const char *const wanted[] = {
         "REHEARSAL model",
         "Issue: RIS-1, Add a script that counts words",
-        "issue.claimed        1, m",
+        "issue.claimed        attempt 1, m, for h",
         "connecting again: ",
-        "turn.started         1",
+        "turn.started         turn 1",
         "change.committed     1 file, +2 -0, 0123456789ab",
         "on risoluto/RIS-1",
         "  +++ b/x\n  +evil\\x1b[2J\n",
@@ -495,7 +496,7 @@ Test(verb, the_demo_follows_its_issue_over_a_lost_connection)
 }
 
 static void
-expect_bad_demo(const char *stream, const char *wanted)
+expect_bad_demo(const char *stream, const char *wanted, const char *next)
 {
     const struct exchange script[] = {RUNTIME, STATE, CREATED,
         {"GET /api/v1/events?after=41 ", NULL, stream}};
@@ -505,13 +506,13 @@ expect_bad_demo(const char *stream, const char *wanted)
         RUN(&out, "demo", "--title", "t", "--timeout", "20"), 1, "%s", out);
     finish_api();
     expect_text(out, wanted);
-    expect_text(out, "risoluto issue move RIS-1 Todo");
+    expect_text(out, next);
 }
 
 Test(verb, the_demo_fails_with_what_to_do_when_the_attempt_does)
 {
-    expect_bad_demo(STREAM(BEGIN CHANGE END("model_unauthorized")),
-        "Outcome    model_unauthorized");
+    expect_bad_demo(STREAM(BEGIN CHANGE END("model_unauthorized") AFTER),
+        "Outcome    model_unauthorized", "risoluto issue move RIS-1 Todo");
 }
 
 Test(verb, the_demo_fails_when_nothing_was_changed)
