@@ -257,7 +257,8 @@ check_formats(const struct layers *layers, struct err *err)
         if (!is_host_url(c->pool_hosts.items[i]))
             return refuse(layers, "pool.hosts",
                 "expected addresses as tls+tcp://host:9100, or "
-                "name=tls+tcp://host:9100", err);
+                "name=tls+tcp://host:9100",
+                err);
     }
     return 0;
 }

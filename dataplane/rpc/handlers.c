@@ -19,9 +19,13 @@ enum { ENGINE_VERSION_SIZE = 64, HOOK_OUTPUT_MAX = 16 * 1024 };
 static int
 agree(const struct hello_request *request, int64_t *version, struct err *err)
 {
-    *version = request->protocol_max < PROTO_VERSION ? request->protocol_max
-                                                     : PROTO_VERSION;
-    if (*version < request->protocol_min || *version < PROTO_VERSION_MIN)
+    const int64_t newest = PROTO_VERSION;
+    const int64_t oldest = PROTO_VERSION_MIN;
+
+    *version = newest;
+    if (request->protocol_max < newest)
+        *version = request->protocol_max;
+    if (*version < request->protocol_min || *version < oldest)
         return err_set(err, ERR_PROTOCOL,
             "the control plane speaks protocol %lld to %lld, this data plane "
             "(%s) %d to %d: upgrade the older one",
