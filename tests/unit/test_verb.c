@@ -517,8 +517,15 @@ Test(verb, the_demo_fails_with_what_to_do_when_the_attempt_does)
 
 Test(verb, the_demo_fails_when_nothing_was_changed)
 {
-    expect_bad_demo(
-        STREAM(BEGIN END("succeeded") AFTER), "No change was committed.");
+    expect_bad_demo(STREAM(BEGIN END("succeeded") AFTER),
+        "No change was committed.", "risoluto issue move RIS-1 Todo");
+}
+
+Test(verb, the_demo_says_when_it_will_be_tried_again)
+{
+    expect_bad_demo(STREAM(BEGIN END("model_error")
+                            EVENT("52", "retry.scheduled", "{\"number\":2}")),
+        "again as attempt 2", "it is tried again by itself");
 }
 
 Test(verb, the_demo_says_so_when_the_time_is_up)
