@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, STOP_PATIENCE_MS = 4500 };
+enum { EXIT_USAGE = 2, STOP_PATIENCE_MS = 4500, CONFIG_MAX = 1024 * 1024 };
 
 struct parts {
     struct config_live *config;
@@ -139,7 +139,7 @@ print_config(const struct config_sources *sources)
     struct err err = ERR_INIT;
     struct jw w;
 
-    buf_init(&out, 1024 * 1024);
+    buf_init(&out, CONFIG_MAX);
     jw_init(&w, &out);
     if (config_load(&config, sources, &err) != 0) {
         (void)fprintf(stderr, "risoluto-control: %s\n", err.message);

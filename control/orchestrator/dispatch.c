@@ -2,6 +2,7 @@
  * Builds dispatch requests: the prompt, the repository, the limits. */
 #include "control/orchestrator/dispatch.h"
 
+#include "common/borrow.h"
 #include "common/cleanup.h"
 #include "common/utf8.h"
 #include "control/config/prompts.h"
@@ -13,12 +14,11 @@
 
 enum { PROMPT_MAX = 1024 * 1024, COMMIT_TITLE_MAX = 200 };
 
-/* Messages have plain `char *` members because decoding fills them; here
- * they only borrow. */
+/* An empty setting is an absent member. */
 static char *
 borrow(const char *text)
 {
-    return text == NULL || text[0] == '\0' ? NULL : (char *)(uintptr_t)text;
+    return text == NULL || text[0] == '\0' ? NULL : borrow_text(text);
 }
 
 /* What the template sees (Symphony specification 12.1). */

@@ -3,6 +3,7 @@
 #include "control/orchestrator/dispatch.h"
 #include "control/orchestrator/internal.h"
 
+#include "common/borrow.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -147,8 +148,8 @@ abort_locked(struct orchestrator *o, const struct attempt *attempt,
 {
     struct abort_request request = {.attempt_id = attempt->attempt_id,
         .fence = attempt->fence,
-        .outcome = (char *)(uintptr_t)outcome_name(outcome),
-        .reason = (char *)(uintptr_t)reason};
+        .outcome = borrow_text(outcome_name(outcome)),
+        .reason = borrow_text(reason)};
     struct ack_reply reply = {0};
     struct log_ctx ctx = attempt_ctx(attempt);
     int result = pool_call(o->deps.pool, attempt->host, OP_ABORT, &request,

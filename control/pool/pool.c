@@ -2,6 +2,7 @@
  * The hosts: greeting, pulling events, sharing out work. */
 #include "control/pool/pool.h"
 
+#include "common/borrow.h"
 #include "common/cleanup.h"
 #include "common/clock.h"
 #include "common/file.h"
@@ -134,8 +135,8 @@ host_greet(struct host *host, struct err *err)
 {
     struct hello_request request = {.protocol_min = PROTO_VERSION_MIN,
         .protocol_max = PROTO_VERSION,
-        .control_id = (char *)(uintptr_t)store_control_id(host->pool->store),
-        .version = (char *)(uintptr_t)RISOLUTO_VERSION};
+        .control_id = borrow_text(store_control_id(host->pool->store)),
+        .version = borrow_text(RISOLUTO_VERSION)};
     struct hello_reply reply = {0};
 
     if (rpc_client_call(host->client, OP_HELLO, &request, &reply,

@@ -119,7 +119,7 @@ Test(spine, a_worker_shows_no_secret_and_is_locked_down)
     char path[256];
 
     buf_init(&container, 65536);
-    buf_init(&inspect, 1024 * 1024);
+    buf_init(&inspect, 1048576);
     planes_start(&planes);
     id = planes_issue(&planes, "Take your time", "rehearsal: sleep=60\n");
     cr_assert(harness_until(container_runs, &container, ATTEMPT_MS));
@@ -268,12 +268,11 @@ Test(spine, without_an_engine_nothing_is_claimed_and_the_reason_is_shown)
 Test(spine, sigterm_during_a_turn_ends_both_planes_in_five_seconds)
 {
     AUTO(buf_free) struct buf container;
-    AUTO_FREE char *id = NULL;
     int64_t began;
 
     buf_init(&container, 65536);
     planes_start(&planes);
-    id = planes_issue(&planes, "Interrupted", "rehearsal: sleep=60\n");
+    free(planes_issue(&planes, "Interrupted", "rehearsal: sleep=60\n"));
     cr_assert(harness_until(container_runs, &container, ATTEMPT_MS));
     began = clock_mono_ms();
     cr_expect_eq(process_stop(&planes.control, SIGTERM), 0);

@@ -46,6 +46,18 @@ harness_until(harness_condition *condition, void *arg, int64_t ms)
     return true;
 }
 
+/* posix_spawn changes neither, and says so only in words. */
+static char *const *
+unconst(const char *const *strings)
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } pointer = {.in = strings};
+
+    return pointer.out;
+}
+
 void
 process_start(struct process *process, const char *dir, const char *name,
     const char *const *argv, const char *const *env)
@@ -65,8 +77,8 @@ process_start(struct process *process, const char *dir, const char *name,
     sigemptyset(&none);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-    rv = posix_spawn(&process->pid, argv[0], &actions, &attr,
-        (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+    rv = posix_spawn(
+        &process->pid, argv[0], &actions, &attr, unconst(argv), unconst(env));
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
     cr_assert_eq(rv, 0, "cannot start %s: %s", argv[0], strerror(rv));

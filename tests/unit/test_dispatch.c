@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * From an issue to a dispatch that the protocol accepts. */
+#include "common/borrow.h"
 #include "common/cleanup.h"
 #include "control/orchestrator/dispatch.h"
 #include "proto/frame.h"
@@ -42,8 +43,8 @@ through_the_wire(const char *identifier, const char *title)
 {
     static char id[] = "i-1";
     struct issue issue = {.id = id,
-        .identifier = (char *)(uintptr_t)identifier,
-        .title = (char *)(uintptr_t)title,
+        .identifier = borrow_text(identifier),
+        .title = borrow_text(title),
         .state = id};
     struct dispatch dispatch;
     struct err err = ERR_INIT;
