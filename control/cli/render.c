@@ -8,7 +8,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LINE_CHARS = 100, TEXT_CHARS = 300, MEMBERS_MAX = 4, SHORT_COMMIT = 12 };
+enum {
+    LINE_CHARS = 100,
+    FIELD_CHARS = 160,
+    TEXT_CHARS = 300,
+    MEMBERS_MAX = 4,
+    TYPE_CHARS = 32,
+    TYPE_WIDTH = 20,
+    SHORT_COMMIT = 12
+};
 
 /* ---- parts ---- */
 
@@ -103,16 +111,24 @@ item_is_shown(const char *type, const struct json *data)
 
 /* ---- events with a form of their own ---- */
 
+static bool
+is_hex(const char *text)
+{
+    return text[0] != '\0' && text[strspn(text, "0123456789abcdef")] == '\0';
+}
+
 static void
 put_change(FILE *out, const struct json *data)
 {
+    const char *commit = json_str(json_get(data, "commit"), "");
     const struct json *files = json_get(data, "files");
     int64_t count =
         json_is_int(files, &count) ? count : (int64_t)json_len(files);
     (void)fprintf(out, "%" PRId64 " file%s, +%" PRId64 " -%" PRId64 ", ", count,
         count == 1 ? "" : "s", json_int(json_get(data, "insertions"), 0),
         json_int(json_get(data, "deletions"), 0));
-    put_member(out, data, "commit", SHORT_COMMIT);
+    (void)fprintf(
+        out, "%.*s", (int)SHORT_COMMIT, is_hex(commit) ? commit : "-");
     if (has(data, "branch")) {
         (void)fputs(" on ", out);
         put_member(out, data, "branch", LINE_CHARS);
@@ -156,12 +172,30 @@ static void
 put_duration(FILE *out, const struct json *data)
 {
     char elapsed[TEXT_ELAPSED_SIZE];
+    int64_t ms = json_int(json_get(data, "ms"), 0);
     if (has(data, "hook")) {
         put_member(out, data, "hook", LINE_CHARS);
         (void)fputc(' ', out);
     }
-    (void)fprintf(
-        out, "in %s", text_elapsed(json_int(json_get(data, "ms"), 0), elapsed));
+    if (ms < 1000)
+        (void)fprintf(out, "in %d ms", (int)ms);
+    else
+        (void)fprintf(out, "in %s", text_elapsed(ms, elapsed));
+}
+
+/* The sandbox is Codex's own object, or a word. */
+static void
+put_thread(FILE *out, const struct json *data)
+{
+    const struct json *sandbox = json_get(data, "sandbox");
+    put_member(out, data, "model", LINE_CHARS);
+    (void)fputs(", sandbox ", out);
+    if (sandbox != NULL && json_type(sandbox) == JSON_OBJECT)
+        put_member(out, sandbox, "type", LINE_CHARS);
+    else
+        put_member(out, data, "sandbox", LINE_CHARS);
+    (void)fputs(", approvals ", out);
+    put_member(out, data, "approval_policy", LINE_CHARS);
 }
 
 static void
@@ -214,7 +248,7 @@ static const struct style {
     {"container.started", NULL, {NULL}, false},
     {"sandbox.proved", put_duration, {NULL}, false},
     {"codex.ready", NULL, {"user_agent"}, false},
-    {"thread.started", NULL, {"model", "sandbox", "approval_policy"}, false},
+    {"thread.started", put_thread, {NULL}, false},
     {"turn.started", put_turn, {NULL}, false},
     {"item.started", put_item, {NULL}, false},
     {"item.completed", put_item, {NULL}, false},
@@ -257,16 +291,21 @@ render_is_shown(const char *type, const struct json *data)
     return item_is_shown(type, data);
 }
 
+static void
+pad(FILE *out, const char *type)
+{
+    for (size_t i = strlen(type); i < TYPE_WIDTH; i++)
+        (void)fputc(' ', out);
+    (void)fputc(' ', out);
+}
+
 void
 render_event(FILE *out, const char *type, const struct json *data)
 {
     const struct style *style = style_of(type);
-    bool first = true;
-    text_short(out, type, 32);
-    for (size_t i = strlen(type); i < 20; i++)
-        (void)fputc(' ', out);
+    text_short(out, type, TYPE_CHARS);
     if (style != NULL && style->put != NULL) {
-        (void)fputc(' ', out);
+        pad(out, type);
         style->put(out, data);
         return;
     }
@@ -275,11 +314,15 @@ render_event(FILE *out, const char *type, const struct json *data)
         "", NULL, {"message", "state", "name", "reason"}, false};
     if (style == NULL)
         style = &fallback;
+    bool first = true;
     for (size_t i = 0; i < MEMBERS_MAX && style->members[i] != NULL; i++) {
         if (!has(data, style->members[i]))
             continue;
-        (void)fputs(first ? " " : ", ", out);
-        put_member(out, data, style->members[i], TEXT_CHARS);
+        if (first)
+            pad(out, type);
+        else
+            (void)fputs(", ", out);
+        put_member(out, data, style->members[i], FIELD_CHARS);
         first = false;
     }
 }
