@@ -281,3 +281,39 @@ Test(spine, sigterm_during_a_turn_ends_both_planes_in_five_seconds)
     cr_expect_eq(process_stop(&planes.dataplane, SIGTERM), 0);
     cr_expect_lt(clock_mono_ms() - began, 5000);
 }
+
+Test(spine, a_control_plane_killed_in_mid_run_loses_and_doubles_nothing)
+{
+    AUTO(answer_free) struct answer attempts = {0};
+    AUTO(answer_free) struct answer attempt = {0};
+    AUTO(answer_free) struct answer events = {0};
+    AUTO(buf_free) struct buf container = {0};
+    AUTO_FREE char *id = NULL;
+    char path[256];
+    int64_t seq = 0;
+
+    buf_init(&container, 65536);
+    planes_start(&planes);
+    id = planes_issue(&planes, "Go on without me", "rehearsal: sleep=4\n");
+    cr_assert(harness_until(container_runs, &container, ATTEMPT_MS));
+    cr_expect_eq(process_stop(&planes.control, SIGKILL), 128 + SIGKILL);
+    planes_start_control(&planes);
+    expect_outcome(id, "succeeded", &attempt);
+
+    (void)snprintf(path, sizeof(path), "/api/v1/%s/attempts", id);
+    api(&attempts, "GET", path, NULL);
+    cr_expect_eq(json_len(json_get(attempts.json, "attempts")), 1);
+    (void)snprintf(path, sizeof(path), "/api/v1/attempts/%s/events?limit=1000",
+        text_at(&attempt, "attempt.attempt_id"));
+    api(&events, "GET", path, NULL);
+    json_each (event, json_get(events.json, "events")) {
+        int64_t next = json_int(json_get(event, "seq"), 0);
+
+        if (next == 0)
+            continue; /* the control plane's own */
+        cr_expect_eq(next, seq + 1, "event %lld after %lld", (long long)next,
+            (long long)seq);
+        seq = next;
+    }
+    cr_expect_gt(seq, 10);
+}
