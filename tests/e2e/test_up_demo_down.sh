@@ -13,6 +13,8 @@ export RISOLUTO_WORKSPACES=$TMPDIR/workspaces
 unset OPENAI_API_KEY RISOLUTO_PROVIDER_BASE_URL DATA_DIR
 INSPECTED=$TMPDIR/inspected
 DEMO=$TMPDIR/demo.out
+STARTS=$TMPDIR/starts
+ENGINE_EVENTS=
 WATCHER=
 DATAPLANE_ID=
 
@@ -20,7 +22,7 @@ in_copy() { make -s -C "$COPY" "$@"; }
 
 # Whatever happens: nothing stays behind.
 clean_up() {
-    [ -z "$WATCHER" ] || kill "$WATCHER" 2>/dev/null || true
+    stop_watching
     if [ -d "$COPY" ]; then
         in_copy purge >/dev/null 2>&1 || true
     fi
@@ -29,13 +31,25 @@ clean_up() {
 
 # Writes down what the engine tells about each worker as it starts.
 watch_workers() {
+    mkfifo "$STARTS"
     docker events --filter event=start --filter label=risoluto.attempt \
         --filter "label=risoluto.dataplane=$DATAPLANE_ID" \
-        --format '{{.ID}}' |
-        while read -r id; do
-            docker inspect "$id" >>"$INSPECTED" 2>/dev/null || true
-            docker top "$id" -eo args >>"$INSPECTED" 2>/dev/null || true
-        done
+        --format '{{.ID}}' >"$STARTS" &
+    ENGINE_EVENTS=$!
+    while read -r id; do
+        docker inspect "$id" >>"$INSPECTED" 2>/dev/null || true
+        docker top "$id" -eo args >>"$INSPECTED" 2>/dev/null || true
+    done <"$STARTS" &
+    WATCHER=$!
+}
+
+# The reader ends with its writer.
+stop_watching() {
+    [ -n "$WATCHER" ] || return 0
+    kill "$ENGINE_EVENTS" 2>/dev/null || true
+    wait "$ENGINE_EVENTS" "$WATCHER" 2>/dev/null || true
+    rm -f "$STARTS"
+    WATCHER=
 }
 
 containers() {
@@ -129,6 +143,10 @@ work_is_kept() {
     [ -n "$(ls "$RISOLUTO_WORKSPACES")" ] && [ -d "$COPY/.risoluto/control" ]
 }
 
+work_is_gone() {
+    ! [ -e "$COPY/.risoluto" ] && ! [ -e "$RISOLUTO_WORKSPACES" ]
+}
+
 main() {
     trap clean_up EXIT
     : >"$INSPECTED"
@@ -140,14 +158,14 @@ main() {
         only_loopback_is_published
     check "docker inspect of the planes shows no secret" compose_shows_no_secret
     DATAPLANE_ID=$(cat "$COPY/.risoluto/dataplane/dataplane-id")
-    watch_workers &
-    WATCHER=$!
+    watch_workers
     check "make demo ends with 0" sh -c "make -s -C '$COPY' demo >'$DEMO' 2>&1 ||
         { cat '$DEMO'; exit 1; }"
     check "the demo says that it is a rehearsal" demo_shows '[Rr]ehearsal'
     check "the demo shows the diff" demo_shows '^ *\+\+\+ b/'
     check "the demo shows the tokens" demo_shows '[Tt]okens'
     check "the change is committed on risoluto/<issue>" change_is_on_its_branch
+    stop_watching
     check "a worker was seen while it ran" a_worker_was_inspected
     check "the worker shows no write token" worker_has_no \
         "$COPY/.risoluto/write-token"
@@ -166,8 +184,7 @@ main() {
     check "certificates and token are gone" secrets_are_gone
     check "data and workspaces are kept" work_is_kept
     check "make purge ends with 0" in_copy purge
-    check "make purge removes data and workspaces" \
-        is_empty ls -d "$COPY/.risoluto" "$RISOLUTO_WORKSPACES"
+    check "make purge removes data and workspaces" work_is_gone
     finish
 }
 
