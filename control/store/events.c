@@ -56,16 +56,17 @@ struct owner { /* of an event, as far as taking it in needs to know it */
     char *issue_identifier;
 };
 
+/* A host speaks only for the attempts that were given to it. */
 static int
-load_owner(struct db_conn *conn, const char *attempt_id, struct owner *out,
-    struct err *err)
+load_owner(struct db_conn *conn, const char *host, const char *attempt_id,
+    struct owner *out, struct err *err)
 {
     struct db_stmt *stmt = NULL;
 
     if (db_query(conn, err, &stmt,
             "SELECT last_seq, issue_identifier FROM attempts"
-            " WHERE attempt_id = ?",
-            "t", attempt_id) < 0)
+            " WHERE attempt_id = ? AND host = ?",
+            "tt", attempt_id, host) < 0)
         return -1;
     int row = db_step(stmt, err);
     if (row <= 0)
@@ -127,7 +128,7 @@ take_event(struct db_conn *conn, struct batch *batch,
 {
     struct owner owner = {0};
 
-    if (load_owner(conn, event->attempt_id, &owner, err) < 0)
+    if (load_owner(conn, batch->host, event->attempt_id, &owner, err) < 0)
         return -1;
     AUTO_FREE char *issue_identifier = owner.issue_identifier;
     if (!owner.known) {

@@ -289,6 +289,29 @@ Test(store, events_of_strangers_are_counted_and_acknowledged)
     cr_assert_eq(cursor, 1);
 }
 
+Test(store, a_host_speaks_only_for_its_own_attempts)
+{
+    struct issue mine = store_fixture_issue("MT-77", "Todo");
+    struct attempt a = store_fixture_claim(&f, &mine);
+    char type[] = "attempt.ended";
+    char data[] = "{\"outcome\":\"succeeded\"}";
+    struct event_message event = {.pos = 1,
+        .attempt_id = a.attempt_id,
+        .seq = 1,
+        .type = type,
+        .data = data};
+    struct slice events = {&event, 1};
+    struct attempt now;
+
+    OK(store_apply_events(
+        f.store, "host-b", "journal-2", &events, &f.policy, &err));
+    cr_expect_eq(store_unknown_events(f.store), 1);
+    OK(store_attempt(f.store, a.attempt_id, &now, &err));
+    cr_expect_null(now.outcome);
+    attempt_release(&now);
+    attempt_release(&a);
+}
+
 Test(store, event_data_must_be_an_object)
 {
     struct attempt a = store_fixture_claim(&f, &issue);

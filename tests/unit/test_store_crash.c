@@ -68,7 +68,8 @@ write_events(int64_t cursor)
                 .type = type,
                 .data = data};
         }
-        if (store_apply_events(f.store, "h", "j", &events, &f.policy, &own) < 0)
+        if (store_apply_events(
+                f.store, "host-a", "j", &events, &f.policy, &own) < 0)
             _exit(5);
         acknowledge(cursor, 0);
     }
@@ -154,7 +155,7 @@ Test(store_crash, what_was_acknowledged_survives_and_nothing_is_doubled)
         int64_t cursor = 0;
         OK(store_open(&f.store, f.dir, &err));
         OK(store_check(f.store, &err));
-        OK(store_cursor(f.store, "h", "j", &cursor, &err));
+        OK(store_cursor(f.store, "host-a", "j", &cursor, &err));
         cr_assert_geq(cursor, promised.cursor, "an acknowledged batch is gone");
         cr_assert_eq(cursor % 3, 0, "a batch is stored in part");
         cr_assert_eq(count("item.completed"), cursor);
