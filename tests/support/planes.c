@@ -312,8 +312,6 @@ remove_caches(const struct planes *planes)
     cr_expect_eq(harness_docker(&names, list), 0);
     if (names.len == 0)
         return; /* no attempt came so far */
-    if (names.len == 0)
-        return; /* no attempt came so far */
     for (char *name = strtok(names.data, "\n"); name != NULL;
          name = strtok(NULL, "\n")) {
         const char *const remove[] = {"volume", "rm", name, NULL};
