@@ -171,15 +171,15 @@ git_init(const char *folder)
 void
 codex_process_init(struct codex_process *p)
 {
-    struct err err = ERR_INIT;
-    char template[] = "build/test-codex-XXXXXX";
+    /* Not below /tmp, where the checkout may be: Codex makes no helper
+     * binaries there, and its sandbox lets a command write there. */
+    char template[] = "/var/tmp/risoluto-test-codex-XXXXXX";
     char dir[PATH_MAX];
     *p = (struct codex_process){.in = -1, .out = -1, .err = -1};
     codex_harness_init(&p->h);
     buf_init(&p->out_line, LINE_MAX_BYTES);
     buf_init(&p->err_line, 65536);
-    if (file_make_dirs("build", 0755, &err) != 0 || mkdtemp(template) == NULL ||
-        realpath(template, dir) == NULL)
+    if (mkdtemp(template) == NULL || realpath(template, dir) == NULL)
         die("temporary folder");
     (void)snprintf(p->dir, sizeof(p->dir), "%.500s", dir);
     (void)snprintf(p->workspace, sizeof(p->workspace), "%s/work", p->dir);
