@@ -310,6 +310,7 @@ Test(store, a_host_speaks_only_for_its_own_attempts)
     cr_expect_null(now.outcome);
     attempt_release(&now);
     attempt_release(&a);
+    issue_release(&mine);
 }
 
 Test(store, event_data_must_be_an_object)
