@@ -4,6 +4,8 @@
 # Sourced, never run. Nothing here changes the machine.
 
 # shellcheck disable=SC2034 # the scripts that source this use them
+# dockerd and iptables are there, and not in the PATH of a plain user.
+PATH=$PATH:/usr/sbin:/sbin
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 STATE=$(realpath -m "${DATA_DIR:-$ROOT/.risoluto}")
 RUN=$STATE/run
