@@ -168,6 +168,43 @@ resolve(struct workspace_root *root, const char *path, struct err *err)
     return 0;
 }
 
+static bool
+may_enter(const struct stat *st, const struct workspace_root *root)
+{
+    if (st->st_uid == root->uid)
+        return (st->st_mode & S_IXUSR) != 0;
+    if (st->st_gid == root->gid)
+        return (st->st_mode & S_IXGRP) != 0;
+    return (st->st_mode & S_IXOTH) != 0;
+}
+
+/* git runs as the workspaces' user, who must get there: root's home, say, is
+ * closed to everybody else. Better told at the start than by each attempt. */
+static int
+check_way(const struct workspace_root *root, struct err *err)
+{
+    AUTO_FREE char *path = strdup(root->path);
+    struct stat st;
+
+    if (path == NULL)
+        return err_no_memory(err);
+    for (char *end = path + strlen(path); end != path;
+         end = strrchr(path, '/')) {
+        *end = '\0';
+        if (path[0] == '\0')
+            break;
+        if (stat(path, &st) != 0)
+            return err_sys(err, "%s", path);
+        if (root->uid != 0 && !may_enter(&st, root))
+            return err_set(err, ERR_CONFIG,
+                "the workspaces' user (uid %u) cannot enter %s: choose "
+                "another --workspace-root (RISOLUTO_WORKSPACES), or chmod o+x "
+                "that folder",
+                (unsigned)root->uid, path);
+    }
+    return 0;
+}
+
 int
 workspace_root_open(
     struct workspace_root *out, const char *path, struct err *err)
@@ -175,7 +212,7 @@ workspace_root_open(
     *out = (struct workspace_root){.fd = -1};
     if (file_make_dirs(path, 0755, err) != 0 || resolve(out, path, err) != 0 ||
         lock_root(out, err) != 0 || choose_owner(out, err) != 0 ||
-        sweep(out, err) != 0) {
+        check_way(out, err) != 0 || sweep(out, err) != 0) {
         workspace_root_close(out);
         return -1;
     }

@@ -10,7 +10,10 @@ RISOLUTO_PORT=$(free_port)
 RISOLUTO_DATAPLANE_PORT=$(free_port)
 RISOLUTO_MODEL_PORT=$(free_port)
 export RISOLUTO_PORT RISOLUTO_DATAPLANE_PORT RISOLUTO_MODEL_PORT
-export RISOLUTO_WORKSPACES=$TMPDIR/workspaces DATA_DIR=$TMPDIR/state
+# The planes are plain processes here, and git runs as the workspaces' user: the
+# checkout may lie where that user cannot go.
+RISOLUTO_WORKSPACES=$(mktemp -d /var/tmp/risoluto-test-workspaces-XXXXXX)
+export RISOLUTO_WORKSPACES DATA_DIR=$TMPDIR/state
 unset OPENAI_API_KEY RISOLUTO_PROVIDER_BASE_URL
 RUNNER=
 LOG=$TMPDIR/run.log

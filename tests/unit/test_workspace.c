@@ -595,3 +595,24 @@ Test(workspace, lists_workspaces_and_nothing_else)
     cr_expect_eq(reply.workspaces.len, 1);
     schema_release(&workspaces_reply_schema, &reply);
 }
+
+Test(workspace, a_root_that_its_user_cannot_reach_is_refused_at_the_start)
+{
+    char dir[] = "/tmp/risoluto-test-way-XXXXXX";
+    struct workspace_root found;
+    struct err failure = ERR_INIT;
+    char inner[64];
+
+    if (geteuid() != 0)
+        cr_skip("only root can make folders that the user cannot enter");
+    cr_assert_not_null(mkdtemp(dir)); /* 0700, root's */
+    (void)snprintf(inner, sizeof(inner), "%s/workspaces", dir);
+    cr_expect_eq(workspace_root_open(&found, inner, &failure), -1);
+    cr_expect_eq(failure.code, ERR_CONFIG);
+    cr_expect_not_null(strstr(failure.message, dir), "%s", failure.message);
+    cr_assert_eq(chmod(dir, 0711), 0);
+    cr_expect_eq(
+        workspace_root_open(&found, inner, &failure), 0, "%s", failure.message);
+    workspace_root_close(&found);
+    cr_expect_eq(file_remove_tree(dir, &failure), 0);
+}
