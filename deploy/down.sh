@@ -60,12 +60,14 @@ remove_secrets() {
 }
 
 remove_data() {
-    local made=$STATE/workspaces-made
-    if [ -f "$made" ] && [ "$(cat "$made")" = "$WORKSPACES" ]; then
-        rm -rf "$WORKSPACES"
-    elif [ -d "$WORKSPACES" ]; then
-        warn "$WORKSPACES was there before us: it is left"
+    local made=$STATE/workspaces-made folder
+    if [ -f "$made" ]; then
+        while read -r folder; do
+            rm -rf "$folder"
+        done <"$made"
     fi
+    [ ! -d "$WORKSPACES" ] ||
+        warn "$WORKSPACES was there before us: it is left"
     rm -rf "$STATE"
 }
 

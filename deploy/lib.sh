@@ -112,6 +112,13 @@ own_dir() {
     own "$dir"
 }
 
+# make_workspaces DIR: remembers what it made, for `make purge`.
+make_workspaces() {
+    [ -d "$1" ] && return 0
+    own_dir 755 "$1"
+    printf '%s\n' "$1" >>"$STATE/workspaces-made"
+}
+
 sha() { sha256sum | cut -c1-64; }
 
 engine_answers() {

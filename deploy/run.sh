@@ -105,10 +105,29 @@ stop_all() {
     "$ROOT/deploy/engine.sh" stop
 }
 
+# As root the data plane runs git as the workspaces' owner, who must be able to
+# come there: below /root, say, that is not so. (In a container it is: there the
+# folders above a mount are open.)
+owner_can_enter() {
+    is_root || return 0
+    setpriv --reuid "$(owner_uid)" --regid "$(owner_gid)" --clear-groups \
+        test -x "$1"
+}
+
+choose_workspaces() {
+    if [ -z "${RISOLUTO_WORKSPACES:-}" ] &&
+        ! owner_can_enter "$(dirname "$WORKSPACES")"; then
+        WORKSPACES=/var/lib/risoluto-workspaces
+        say "workspaces are in $WORKSPACES: uid $(owner_uid) cannot enter" \
+            "$(dirname "$ROOT")"
+    fi
+    make_workspaces "$WORKSPACES"
+}
+
 prepare() {
     "$ROOT/deploy/engine.sh" start
     "$ROOT/deploy/images.sh" base codex
-    own_dir 755 "$WORKSPACES"
+    choose_workspaces
     mkdir -p "$DEV"
     make_secrets
     make_network

@@ -29,10 +29,7 @@ make_folders() {
     own_dir 755 "$RUN"
     own_dir 700 "$STATE/control"
     own_dir 700 "$STATE/dataplane"
-    if ! [ -d "$WORKSPACES" ]; then
-        own_dir 755 "$WORKSPACES"
-        printf '%s\n' "$WORKSPACES" >"$STATE/workspaces-made"
-    fi
+    make_workspaces "$WORKSPACES"
 }
 
 # What docker-compose.yml cannot have in the path of a mount.
