@@ -93,6 +93,13 @@ alive() {
     return 1
 }
 
+all_alive() {
+    local pid
+    for pid in "${PIDS[@]}"; do
+        kill -0 "$pid" 2>/dev/null || return 1
+    done
+}
+
 all_over() { ! alive; }
 
 stop_all() {
@@ -142,7 +149,7 @@ main() {
     start_dataplane
     start_control
     # An early end shows in the lines above it; the loop below sees it too.
-    if wait_for 20 serves; then
+    if wait_for 20 serves && all_alive; then
         say "Both planes run: http://127.0.0.1:$PORT/api/v1/state" \
             "(\`make demo\` in another terminal; Ctrl-C ends them)"
     fi

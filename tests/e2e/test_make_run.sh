@@ -13,6 +13,7 @@ export RISOLUTO_PORT RISOLUTO_DATAPLANE_PORT RISOLUTO_MODEL_PORT
 # The planes are plain processes here, and git runs as the workspaces' user: the
 # checkout may lie where that user cannot go.
 RISOLUTO_WORKSPACES=$(mktemp -d /var/tmp/risoluto-test-workspaces-XXXXXX)
+chmod 755 "$RISOLUTO_WORKSPACES"
 export RISOLUTO_WORKSPACES DATA_DIR=$TMPDIR/state
 unset OPENAI_API_KEY RISOLUTO_PROVIDER_BASE_URL
 RUNNER=
