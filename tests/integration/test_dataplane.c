@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -69,6 +70,7 @@ begin(void)
 {
     (void)snprintf(top, sizeof(top), "/tmp/risoluto-dp-XXXXXX");
     cr_assert_not_null(mkdtemp(top));
+    cr_assert_eq(chmod(top, 0711), 0); /* the workspaces' user passes */
     (void)snprintf(data, sizeof(data), "%s/data", top);
     (void)snprintf(workspaces, sizeof(workspaces), "%s/workspaces", top);
     (void)snprintf(pki, sizeof(pki), "%s/pki", top);

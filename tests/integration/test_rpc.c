@@ -94,6 +94,7 @@ begin(void)
 
     (void)snprintf(top, sizeof(top), "/tmp/risoluto-rpc-XXXXXX");
     cr_assert_not_null(mkdtemp(top));
+    cr_assert_eq(chmod(top, 0711), 0); /* the workspaces' user passes */
     (void)snprintf(pki, sizeof(pki), "%s/pki", top);
     make_pki(pki);
     data = file_join(top, "data");
